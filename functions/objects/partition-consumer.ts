@@ -1,0 +1,3 @@
+import { DurableObject } from "cloudflare:workers";
+
+export class PartitionConsumer extends DurableObject<Env> {}

@@ -1,5 +1,45 @@
+// What is deployed: the HTTP routes, the schedule, the Durable Objects.
+import { Hono } from "hono";
+import { problem } from "../lib/http/problem.ts";
+import { logger } from "../lib/observability/logger.ts";
+import { wakeAll } from "./consume.ts";
+import { ingest } from "./ingest.ts";
+import { ops } from "./ops.ts";
+import { query } from "./query.ts";
+import { answerError, prepare, type AppEnv } from "./request-context.ts";
+
 export { PartitionConsumer } from "./objects/partition-consumer.ts";
 
+const app = new Hono<AppEnv>();
+app.use(prepare);
+app.route("/", ops);
+app.route("/", query);
+app.route("/", ingest);
+app.onError(answerError);
+app.notFound((c) => {
+  const requestId = c.get("requestId");
+  const { pathname } = new URL(c.req.url);
+  const allowed = app.routes
+    .filter(({ method, path }) => method !== "ALL" && path === pathname)
+    .map(({ method }) => method);
+  if (allowed.length === 0)
+    return problem("not_found", { detail: "There is nothing at this path.", requestId });
+  const methods = [...new Set(allowed)].join(", ");
+  return problem("method_not_allowed", {
+    detail: `Allowed here: ${methods}.`,
+    requestId,
+    headers: { Allow: methods },
+  });
+});
+
 export default {
-  fetch: () => Response.json({ status: "healthy" }),
+  fetch: app.fetch,
+  async scheduled(_controller, env) {
+    try {
+      await wakeAll(env);
+    } catch (error) {
+      logger.error("schedule_failed", { message: error instanceof Error ? error.message : String(error) });
+      throw error;
+    }
+  },
 } satisfies ExportedHandler<Env>;

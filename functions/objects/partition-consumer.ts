@@ -1,3 +1,135 @@
+// The one owner of a partition in a group: reads it to its end whenever it is woken, and goes on by alarm while there
+// is more. It caches its position; should two ever run, the fence in the store lets one of them commit.
 import { DurableObject } from "cloudflare:workers";
+import { createTransport } from "../../lib/kafka/create-transport.ts";
+import { logger } from "../../lib/observability/logger.ts";
+import { createD1StreamStore } from "../../lib/storage/d1-stream.ts";
+import type { Position } from "../../lib/storage/storage.ts";
+import { drainPartition, type DrainResult, type DrainStep } from "../../lib/stream/drain.ts";
+import { POKE_WINDOW_MS, type Owned } from "../consume.ts";
+import { deploymentOf } from "../deployment.ts";
 
-export class PartitionConsumer extends DurableObject<Env> {}
+/** Pokes are gathered for this long before reading: fewer, larger commits (measured: 144 ms to queryable). */
+const GATHER_MS = 100;
+
+/** What one alarm may do: a free plan allows 50 outgoing calls an invocation, and a batch takes two. */
+const BUDGET = { timeMs: 20_000, batches: 20 };
+
+const BACKOFF_MIN_MS = 500;
+const BACKOFF_MAX_MS = 60_000;
+
+export interface ConsumerStatus {
+  state: "idle" | "running" | "retrying" | "stopped";
+  error: string | null;
+}
+
+export class PartitionConsumer extends DurableObject<Env> {
+  #position: Position | undefined;
+  #failures = 0;
+  #notBeforeMs = 0;
+  #lastPokeMs = 0;
+  #lastFetchMs = 0;
+  #status: ConsumerStatus = { state: "idle", error: null };
+
+  /** The log grew: read it soon. Many pokes make one reading. */
+  async poke(owned: Owned): Promise<void> {
+    this.#lastPokeMs = Date.now();
+    await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
+  }
+
+  /** The cron's call: read now, whatever alarms were lost. */
+  async wake(owned: Owned): Promise<void> {
+    await this.#arm(owned, Date.now());
+  }
+
+  status(): ConsumerStatus {
+    return this.#status;
+  }
+
+  override async alarm(): Promise<void> {
+    const owned = await this.ctx.storage.get<Owned>("owned");
+    if (!owned) return;
+    this.#status = { state: "running", error: null };
+    try {
+      await this.#settle(owned, await this.#drain(owned));
+      this.#failures = 0;
+    } catch (error) {
+      // A fault of the world: nothing is lost by it. Never thrown on, since alarms that fail are given up.
+      await this.#backOff(owned, error);
+    }
+  }
+
+  /** Called at each step of the loop; a test that needs a crash at a step overrides it. */
+  protected async reached(step: DrainStep): Promise<void> {
+    if (step === "before-fetch") this.#lastFetchMs = Date.now();
+  }
+
+  async #drain(owned: Owned): Promise<DrainResult> {
+    const { config } = deploymentOf(this.env);
+    const result = await drainPartition(
+      { ...owned, startAt: config.KAFKA_AUTO_OFFSET_RESET, defaultTenant: config.DEFAULT_TENANT },
+      {
+        transport: createTransport(config),
+        store: createD1StreamStore(this.env.DB),
+        now: Date.now,
+        reached: (step) => this.reached(step),
+      },
+      BUDGET,
+      this.#position,
+    );
+    this.#position = result.position;
+    return result;
+  }
+
+  async #settle(owned: Owned, result: DrainResult): Promise<void> {
+    const { group, topic, partition } = owned;
+    const { records, deadLetters, expired, reason } = result;
+    if (expired > 0) logger.error("messages_expired_unread", { group, topic, partition, messages: expired });
+    if (deadLetters > 0)
+      logger.warn("dead_letters", { group, topic, partition, records, dead_letters: deadLetters });
+    switch (result.state) {
+      case "caught-up":
+        this.#status = { state: "idle", error: null };
+        // What an isolate held back within the poke window must not wait for the next poke.
+        if (this.#lastFetchMs < this.#lastPokeMs + POKE_WINDOW_MS)
+          await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
+        return;
+      case "budget":
+      case "fenced":
+        await this.#arm(owned, Date.now());
+        return;
+      case "stopped":
+        this.#status = { state: "stopped", error: reason ?? null };
+        logger.error("partition_stopped", { group, topic, partition, reason });
+    }
+  }
+
+  async #backOff({ group, topic, partition }: Owned, error: unknown): Promise<void> {
+    this.#position = undefined;
+    this.#failures++;
+    const message = error instanceof Error ? error.message : String(error);
+    const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
+    const delayMs = ceilingMs / 2 + (Math.random() * ceilingMs) / 2;
+    this.#notBeforeMs = Date.now() + delayMs;
+    this.#status = { state: "retrying", error: message };
+    logger.error("drain_failed", { group, topic, partition, failures: this.#failures, message });
+    await this.ctx.storage.setAlarm(this.#notBeforeMs);
+  }
+
+  /** Sets the alarm unless an earlier one is set; never before a backoff ends. */
+  async #arm(owned: Owned, atMs: number): Promise<void> {
+    const { group, topic, partition, signal } = owned;
+    const known = await this.ctx.storage.get<Owned>("owned");
+    if (
+      known?.partition !== partition ||
+      known.topic !== topic ||
+      known.group !== group ||
+      known.signal !== signal
+    ) {
+      await this.ctx.storage.put("owned", { group, topic, partition, signal });
+    }
+    const wantedMs = Math.max(atMs, this.#notBeforeMs);
+    const setMs = await this.ctx.storage.getAlarm();
+    if (setMs === null || setMs > wantedMs) await this.ctx.storage.setAlarm(wantedMs);
+  }
+}

@@ -1,0 +1,81 @@
+// Who is woken to read: one PartitionConsumer for each group, topic and partition. The cron wakes all of them, the
+// intake pokes those whose log grew; neither a lost poke nor a lost alarm matters.
+import { createTransport } from "../lib/kafka/create-transport.ts";
+import { logger } from "../lib/observability/logger.ts";
+import type { PartitionId } from "../lib/storage/storage.ts";
+import type { NativeSignal } from "../lib/telemetry/signal.ts";
+import { deploymentOf, type Deployment } from "./deployment.ts";
+import type { PartitionConsumer } from "./objects/partition-consumer.ts";
+
+export interface Owned extends PartitionId {
+  signal: NativeSignal;
+}
+
+/**
+ * An owner that was poked reads again at the earliest this long after the last poke (partition-consumer.ts), so an
+ * isolate need not poke it twice within the time.
+ */
+export const POKE_WINDOW_MS = 50;
+
+export function ownerOf(
+  env: Env,
+  { group, topic, partition }: PartitionId,
+): DurableObjectStub<PartitionConsumer> {
+  return env.PARTITION_CONSUMER.getByName(`${group}/${topic}/${partition}`);
+}
+
+/** Every partition that is read. A topic that cannot be asked for is logged and left out; the others go on. */
+export async function ownedPartitions(deployment: Deployment): Promise<Owned[]> {
+  const transport = createTransport(deployment.config);
+  const lists = await Promise.all(
+    deployment.subscriptions.map(async ({ group, topic, signal }) => {
+      try {
+        const count = await deployment.partitionCounts.of(transport, topic, Date.now());
+        return Array.from({ length: count }, (_, partition): Owned => ({ group, topic, signal, partition }));
+      } catch (error) {
+        logger.error("partitions_unknown", { topic, message: messageOf(error) });
+        return [];
+      }
+    }),
+  );
+  return lists.flat();
+}
+
+/** The cron: re-arms every owner. */
+export async function wakeAll(env: Env): Promise<void> {
+  const owned = await ownedPartitions(deploymentOf(env));
+  await Promise.all(owned.map((partition) => tell("wake", env, partition)));
+}
+
+const lastPokeMs = new Map<string, number>();
+
+/** Tells the owners that their log grew. Off the critical path; a failure costs a minute of delay at most. */
+export async function pokeOwners(
+  env: Env,
+  grown: readonly { topic: string; partition: number }[],
+): Promise<void> {
+  const nowMs = Date.now();
+  const pokes: Promise<void>[] = [];
+  for (const { group, topic, signal } of deploymentOf(env).subscriptions) {
+    for (const { topic: grownTopic, partition } of grown) {
+      const name = `${group}/${topic}/${partition}`;
+      if (grownTopic !== topic || nowMs - (lastPokeMs.get(name) ?? 0) < POKE_WINDOW_MS) continue;
+      lastPokeMs.set(name, nowMs);
+      pokes.push(tell("poke", env, { group, topic, signal, partition }));
+    }
+  }
+  await Promise.all(pokes);
+}
+
+async function tell(call: "poke" | "wake", env: Env, owned: Owned): Promise<void> {
+  try {
+    await ownerOf(env, owned)[call](owned);
+  } catch (error) {
+    const { group, topic, partition } = owned;
+    logger.warn(`${call}_failed`, { group, topic, partition, message: messageOf(error) });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,92 @@
+// What the intake answers, from what became of the records: 202 all accepted, 207 some, 400 none good, 503 none
+// durable. One place maps verdicts to the wire.
+import { problem, type ProblemError } from "../lib/http/problem.ts";
+import type { KafkaError } from "../lib/kafka/errors.ts";
+import type { AcceptOutcome, Verdict } from "../lib/ingest/accept.ts";
+
+export interface AnswerOptions {
+  batch: string;
+  requestId: string;
+  /** `?results=all`: the good records are listed too. */
+  listAll: boolean;
+}
+
+/** What a client is asked to wait when Kafka is away and has not said how long, in seconds. */
+const RETRY_AFTER_S = 2;
+
+export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Response {
+  const { verdicts } = outcome;
+  let accepted = 0;
+  let rejected = 0;
+  let waiting = 0;
+  for (const { status } of verdicts) {
+    if (status === "ok") accepted++;
+    else if (status === "rejected") rejected++;
+    else waiting++;
+  }
+  if (accepted === 0 && waiting > 0) return kafkaUnavailable(firstError(verdicts), options.requestId);
+  if (accepted === 0 && rejected > 0) return allRejected(verdicts, options);
+  const isPartial = rejected + waiting > 0;
+  const listed = options.listAll ? verdicts.map(describe) : isPartial ? onlyBad(verdicts) : undefined;
+  const body = {
+    status: "queued",
+    message: isPartial ? "Accepted in part" : "Accepted",
+    accepted,
+    rejected,
+    ...(waiting > 0 ? { retry: waiting } : {}),
+    durability: "kafka",
+    batch: options.batch,
+    ...(listed ? { results: listed } : {}),
+  };
+  const headers = new Headers({ "Content-Type": "application/json", "X-Request-Id": options.requestId });
+  if (waiting > 0) headers.set("Retry-After", String(RETRY_AFTER_S));
+  return new Response(JSON.stringify(body), { status: isPartial ? 207 : 202, headers });
+}
+
+/** 503: nothing of the request is durable, so the client may send it again as it is. */
+export function kafkaUnavailable(error: KafkaError | undefined, requestId: string): Response {
+  const seconds = Math.max(RETRY_AFTER_S, Math.ceil((error?.retryAfterMs ?? 0) / 1000));
+  return problem("kafka_unavailable", {
+    // The code says enough: addresses and messages of the cluster are for the operator's log, not for clients.
+    detail: `Nothing was accepted: Kafka did not take the records (${error?.code ?? "unavailable"}). Send the request again.`,
+    requestId,
+    headers: { "Retry-After": String(seconds) },
+  });
+}
+
+function allRejected(verdicts: readonly Verdict[], { requestId }: AnswerOptions): Response {
+  const errors: ProblemError[] = [];
+  verdicts.forEach((verdict, index) => {
+    if (verdict.status === "rejected") errors.push({ index, ...verdict.rejection });
+  });
+  const [first] = errors;
+  const where = first
+    ? ` The first: record ${first.index}, ${first.path || "itself"}: ${first.message}.`
+    : "";
+  const extra = { accepted: 0, rejected: errors.length };
+  return problem("invalid_records", { detail: `No record was accepted.${where}`, requestId, errors, extra });
+}
+
+function onlyBad(verdicts: readonly Verdict[]): unknown[] {
+  const bad: unknown[] = [];
+  verdicts.forEach((verdict, index) => {
+    if (verdict.status !== "ok") bad.push(describe(verdict, index));
+  });
+  return bad;
+}
+
+function describe(verdict: Verdict, index: number): unknown {
+  switch (verdict.status) {
+    case "ok":
+      return { index, ...verdict };
+    case "rejected":
+      return { index, status: "rejected", ...verdict.rejection };
+    case "retry":
+      return { index, status: "retry", reason: "kafka_unavailable", path: "", message: verdict.error.code };
+  }
+}
+
+function firstError(verdicts: readonly Verdict[]): KafkaError | undefined {
+  for (const verdict of verdicts) if (verdict.status === "retry") return verdict.error;
+  return undefined;
+}

@@ -1,0 +1,92 @@
+// Operations: GET /healthz, /kafka/status, /api/v1/lag. What concerns the whole deployment needs `operator`.
+import { Hono } from "hono";
+import { createTransport } from "../lib/kafka/create-transport.ts";
+import { KafkaError } from "../lib/kafka/errors.ts";
+import type { KafkaTransport } from "../lib/kafka/transport.ts";
+import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
+import type { Progress } from "../lib/storage/storage.ts";
+import { ownedPartitions, ownerOf, type Owned } from "./consume.ts";
+import type { ConsumerStatus } from "./objects/partition-consumer.ts";
+import { requireScope, type AppEnv } from "./request-context.ts";
+
+export const ops = new Hono<AppEnv>();
+
+ops.get("/healthz", (c) => c.json({ status: "healthy" }));
+
+ops.get("/kafka/status", requireScope("operator"), async (c) => {
+  const deployment = c.get("deployment");
+  const transport = createTransport(deployment.config);
+  const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
+  const [kafka, consumers] = await Promise.all([
+    describeKafka(transport, topics),
+    ownedPartitions(deployment).then((owned) => Promise.all(owned.map((one) => describeOwner(c.env, one)))),
+  ]);
+  const states = new Set(consumers.map(({ state }) => state));
+  return c.json({
+    kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
+    kafka_consumer: states.has("stopped") ? "stopped" : states.has("retrying") ? "retrying" : "running",
+    consumer_topics: topics,
+    consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
+    transport: transport.name,
+    acks: transport.capabilities.acks,
+    capabilities: transport.capabilities,
+    ...kafka,
+    consumers,
+  });
+});
+
+ops.get("/api/v1/lag", requireScope("operator"), async (c) => {
+  const deployment = c.get("deployment");
+  const transport = createTransport(deployment.config);
+  const [owned, progress] = await Promise.all([
+    ownedPartitions(deployment),
+    createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
+  ]);
+  return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
+});
+
+async function describeKafka(
+  transport: KafkaTransport,
+  wanted: string[],
+): Promise<{ error?: string; error_code?: string; topics_missing?: string[] }> {
+  try {
+    const present = new Set(await transport.topics());
+    return { topics_missing: wanted.filter((topic) => !present.has(topic)) };
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error;
+    return { error: error.message, error_code: error.code };
+  }
+}
+
+async function describeOwner(
+  env: Env,
+  owned: Owned,
+): Promise<{ group: string; topic: string; partition: number } & ConsumerStatus> {
+  const { group, topic, partition } = owned;
+  const { state, error } = await ownerOf(env, owned).status();
+  return { group, topic, partition, state, error };
+}
+
+async function lagOf(transport: KafkaTransport, owned: Owned, progress: Progress[]): Promise<object> {
+  const { group, topic, partition } = owned;
+  const known = progress.find(
+    (one) => one.group === group && one.topic === topic && one.partition === partition,
+  );
+  const row = {
+    group,
+    topic,
+    partition,
+    committed: known?.nextOffset ?? null,
+    records: known?.recordsTotal ?? 0,
+    dead_letters: known?.deadTotal ?? 0,
+    updated_at: known?.updatedAt ?? null,
+  };
+  try {
+    const start = known?.nextOffset ?? (await transport.earliestOffset(topic, partition));
+    const end = await transport.latestOffset(topic, partition, start);
+    return { ...row, end, lag: Math.max(0, end - start) };
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error;
+    return { ...row, end: null, lag: null, error: `${error.code}: ${error.message}` };
+  }
+}

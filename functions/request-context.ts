@@ -1,0 +1,121 @@
+// What every route shares: request id, the settings, who is asking, and how a refusal is answered.
+import type { Context, MiddlewareHandler } from "hono";
+import { authenticate, credentialOf, type Principal, type Scope } from "../lib/auth/api-key.ts";
+import { createD1KeyStore, KeyStoreError } from "../lib/auth/d1-key-store.ts";
+import { ConfigError } from "../lib/config/config.ts";
+import { problem } from "../lib/http/problem.ts";
+import { logger } from "../lib/observability/logger.ts";
+import { StorageError } from "../lib/storage/storage.ts";
+import type { Rejection } from "../lib/telemetry/result.ts";
+import { deploymentOf, type Deployment } from "./deployment.ts";
+
+export interface AppEnv {
+  Bindings: Env;
+  Variables: { requestId: string; deployment: Deployment; principal: Principal };
+}
+
+export type AppContext = Context<AppEnv>;
+
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+/** A client's own request id is kept where it is harmless in a header and a log. */
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/** First of all: a request id, a path without control characters, settings that can be used. */
+export const prepare: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const given = c.req.header("x-request-id");
+  c.set("requestId", given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID());
+  if (CONTROL.test(decodedPath(c.req.url))) {
+    return refuse(c, {
+      reason: "malformed_path",
+      path: "",
+      message: "The path must not hold control characters.",
+    });
+  }
+  try {
+    c.set("deployment", deploymentOf(c.env));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    logger.error("misconfigured", { message: error.message });
+    return problem("misconfigured", {
+      detail: "A setting of this deployment is wrong; the log names it.",
+      requestId: c.get("requestId"),
+    });
+  }
+  await next();
+  c.res.headers.set("X-Request-Id", c.get("requestId"));
+  return undefined;
+};
+
+/** Lets through who has the scope; the principal is then in the context. */
+export function requireScope(scope: Scope): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const requestId = c.get("requestId");
+    const { config, keys } = c.get("deployment");
+    const credential = credentialOf(c.req.raw.headers);
+    const principal =
+      credential === undefined
+        ? undefined
+        : await authenticate(credential, keys.over(createD1KeyStore(c.env.DB), Date.now), {
+            nowMs: Date.now(),
+            isDevelopment: config.ENVIRONMENT === "development",
+          });
+    if (!principal) {
+      const detail =
+        credential === undefined
+          ? "Send a key as `Authorization: Bearer KEY`, as `X-API-Key: KEY`, or as the password of Basic."
+          : "The key is not valid: it is unknown, expired or revoked.";
+      // Basic is named too: some senders give their password only when asked for it.
+      const headers = { "WWW-Authenticate": 'Bearer realm="weir", Basic realm="weir", charset="UTF-8"' };
+      return problem("unauthorized", { detail, requestId, headers });
+    }
+    if (!principal.scopes.has(scope)) {
+      return problem("forbidden", { detail: `This needs a key with the scope \`${scope}\`.`, requestId });
+    }
+    c.set("principal", principal);
+    await next();
+    return undefined;
+  };
+}
+
+/** A refusal of the request as a whole. */
+export function refuse(c: AppContext, rejection: Rejection, headers: Record<string, string> = {}): Response {
+  const { reason, path, message } = rejection;
+  return problem(reason, {
+    detail:
+      path === ""
+        ? `The body ${message}.`.replace("The body The", "The").replace("..", ".")
+        : `\`${path}\` ${message}.`,
+    requestId: c.get("requestId"),
+    errors: [{ path, reason, message }],
+    headers,
+  });
+}
+
+/** What was thrown: a store that does not answer is 503, anything else is a fault of ours. */
+export function answerError(error: Error, c: AppContext): Response {
+  const requestId = c.get("requestId");
+  logger.error("request_failed", { request_id: requestId, name: error.name, message: error.message });
+  if (error instanceof StorageError || error instanceof KeyStoreError) {
+    const headers = { "Retry-After": "2" };
+    return problem("storage_unavailable", {
+      detail: "The storage did not answer. Try again.",
+      requestId,
+      headers,
+    });
+  }
+  return problem("internal", {
+    detail: "This is a fault of ours; the log holds it by the request id.",
+    requestId,
+  });
+}
+
+function decodedPath(url: string): string {
+  const { pathname } = new URL(url);
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
+}

@@ -1,0 +1,83 @@
+// Reads a request's body under two limits, as sent and as decompressed, both counted while reading, so that neither
+// a long body nor a small one that unpacks to a large one takes memory beyond them.
+import { Buffer } from "node:buffer";
+import { gunzipSync, inflateSync } from "node:zlib";
+import { MAX_BODY_BYTES, MAX_DECODED_BYTES } from "../telemetry/limits.ts";
+import { ok, reject, type Result } from "../telemetry/result.ts";
+
+/** What goes into Accept-Encoding when another one was sent (RFC 9110, 12.5.3). */
+export const ACCEPTED_ENCODINGS = "gzip, deflate";
+
+export async function readBody(request: Request): Promise<Result<Uint8Array>> {
+  const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  const decompress = decompressors[encoding];
+  if (!decompress) {
+    return reject(
+      "unsupported_encoding",
+      "",
+      `takes ${ACCEPTED_ENCODINGS} or none, not ${encoding.slice(0, 40)}`,
+    );
+  }
+  const sent = await readLimited(request);
+  if (!sent.ok) return sent;
+  return decompress(sent.value);
+}
+
+const tooLarge = () =>
+  reject(
+    "body_too_large",
+    "",
+    `is larger than ${MAX_BODY_BYTES} bytes; split the records over several requests`,
+  );
+
+async function readLimited(request: Request): Promise<Result<Uint8Array>> {
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > MAX_BODY_BYTES) return tooLarge();
+  if (!request.body) return ok(new Uint8Array());
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      bytes += value.length;
+      if (bytes > MAX_BODY_BYTES) {
+        await reader.cancel();
+        return tooLarge();
+      }
+      chunks.push(value);
+    }
+  } catch {
+    return reject("malformed_encoding", "", "broke off before its end");
+  }
+  const [only] = chunks;
+  return ok(chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes));
+}
+
+const identity = (bytes: Uint8Array): Result<Uint8Array> => ok(bytes);
+const decompressors: Record<string, (bytes: Uint8Array) => Result<Uint8Array>> = {
+  identity,
+  "": identity,
+  gzip: (bytes) => inflated(gunzipSync, bytes),
+  "x-gzip": (bytes) => inflated(gunzipSync, bytes),
+  deflate: (bytes) => inflated(inflateSync, bytes),
+};
+
+function inflated(
+  inflate: (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array,
+  bytes: Uint8Array,
+): Result<Uint8Array> {
+  try {
+    return ok(inflate(bytes, { maxOutputLength: MAX_DECODED_BYTES }));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
+      return reject("body_too_large", "", `is larger than ${MAX_DECODED_BYTES} bytes when decompressed`);
+    }
+    return reject(
+      "malformed_encoding",
+      "",
+      "cannot be decompressed: it is not what its Content-Encoding says",
+    );
+  }
+}

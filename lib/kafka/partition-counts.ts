@@ -1,0 +1,24 @@
+// How many partitions each topic has, remembered for a minute, so that added partitions are discovered and Kafka
+// is not asked at every request. While Kafka does not answer, what was known stays in use.
+import { KafkaError } from "./errors.ts";
+import type { KafkaTransport } from "./transport.ts";
+
+const TTL_MS = 60_000;
+
+export class PartitionCounts {
+  readonly #known = new Map<string, { count: number; readAtMs: number }>();
+
+  /** @throws KafkaError when the topic was never seen and cannot be asked for */
+  async of(transport: KafkaTransport, topic: string, nowMs: number): Promise<number> {
+    const known = this.#known.get(topic);
+    if (known && nowMs - known.readAtMs < TTL_MS) return known.count;
+    try {
+      const count = await transport.partitionCount(topic);
+      this.#known.set(topic, { count, readAtMs: nowMs });
+      return count;
+    } catch (error) {
+      if (known && error instanceof KafkaError && error.retryable) return known.count;
+      throw error;
+    }
+  }
+}

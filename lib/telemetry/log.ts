@@ -1,0 +1,131 @@
+// A log record. Only `message` is required; fields that Weir does not know are kept as attributes.
+import { z } from "zod";
+import { checkJsonValue, checkKey, joinPath, type JsonObject, type JsonValue } from "./json-value.ts";
+import { MAX_MESSAGE_BYTES } from "./limits.ts";
+import {
+  checkName,
+  checkOptionalText,
+  isPlainObject,
+  nameShape,
+  readTime,
+  shortTextShape,
+  timestampShape,
+  type ValidationContext,
+} from "./record.ts";
+import { ok, reject, type Rejection, type Result } from "./result.ts";
+import { checkText } from "./text.ts";
+
+/** As it stands in envelopes and storage. */
+export interface Log {
+  timestamp: string;
+  level: string;
+  message: string;
+  service?: string;
+  host?: string;
+  attributes: JsonObject;
+  id?: string;
+}
+
+/** What POST /api/v1/logs takes for one record. */
+export const logInputShape = z
+  .looseObject({
+    message: z
+      .string()
+      .refine(
+        (text) => checkText(text, "", MAX_MESSAGE_BYTES) === undefined,
+        `at most ${MAX_MESSAGE_BYTES} bytes of UTF-8`,
+      ),
+    level: nameShape.nullish(),
+    service: shortTextShape.nullish(),
+    host: shortTextShape.nullish(),
+    timestamp: timestampShape.nullish(),
+    id: shortTextShape.nullish(),
+    attributes: z
+      .custom<JsonObject>(
+        (value) => isPlainObject(value) && checkJsonValue(value, "attributes") === undefined,
+      )
+      .nullish(),
+  })
+  .refine((log) =>
+    Object.entries(log).every(
+      ([field, value]) =>
+        FIELDS.has(field) ||
+        (!Object.hasOwn(log.attributes ?? {}, field) &&
+          checkKey(field, () => field) === undefined &&
+          checkJsonValue(value, field) === undefined),
+    ),
+  );
+
+const FIELDS = new Set(["message", "level", "service", "host", "timestamp", "id", "attributes"]);
+
+/** `warning`, `warn` and `WARN` are one level. */
+const LEVEL_NAMES: Record<string, string> = {
+  WARNING: "WARN",
+  ERR: "ERROR",
+  CRIT: "CRITICAL",
+  EMERGENCY: "EMERG",
+};
+
+/** Checks one record and brings it to the kept form. */
+export function validateLog(input: unknown, context: ValidationContext): Result<Log> {
+  if (!isPlainObject(input)) return reject("not_an_object", "", 'must be an object such as {"message": "…"}');
+  const { message, level, service, host, id } = input;
+  const fault =
+    checkMessage(message) ??
+    (level === undefined || level === null ? undefined : checkName(level, "level")) ??
+    checkOptionalText(service, "service") ??
+    checkOptionalText(host, "host") ??
+    checkOptionalText(id, "id");
+  if (fault) return { ok: false, error: fault };
+  const attributes = collectAttributes(input, FIELDS);
+  if (!attributes.ok) return attributes;
+  const timestamp = readTime(input.timestamp, context);
+  if (!timestamp.ok) return timestamp;
+  const name = typeof level === "string" ? level.toUpperCase() : "INFO";
+  const log: Log = {
+    timestamp: timestamp.value,
+    level: LEVEL_NAMES[name] ?? name,
+    message: message as string,
+    attributes: attributes.value,
+  };
+  if (typeof service === "string") log.service = service;
+  if (typeof host === "string") log.host = host;
+  if (typeof id === "string") log.id = id;
+  return ok(log);
+}
+
+/** The record's `attributes` with its unknown fields beside them, so that nothing a client sent is dropped. */
+export function collectAttributes(
+  input: Record<string, unknown>,
+  known: ReadonlySet<string>,
+): Result<JsonObject> {
+  const given = input.attributes;
+  let attributes: JsonObject = {};
+  if (given !== undefined && given !== null) {
+    if (!isPlainObject(given)) return reject("wrong_type", "attributes", "must be an object");
+    const fault = checkJsonValue(given, "attributes");
+    if (fault) return { ok: false, error: fault };
+    attributes = given as JsonObject;
+  }
+  let isCopied = false;
+  for (const field of Object.keys(input)) {
+    if (known.has(field)) continue;
+    const value = input[field];
+    const path = joinPath("", field);
+    const fault = checkKey(field, () => path) ?? checkJsonValue(value, path);
+    if (fault) return { ok: false, error: fault };
+    if (Object.hasOwn(attributes, field)) {
+      return reject("forbidden_key", path, "stands in the record and in its attributes; keep one of them");
+    }
+    if (!isCopied) attributes = { ...attributes };
+    isCopied = true;
+    attributes[field] = value as JsonValue;
+  }
+  return ok(attributes);
+}
+
+function checkMessage(message: unknown): Rejection | undefined {
+  if (message === undefined) return reject("missing_field", "message", "is required").error;
+  if (typeof message !== "string") return reject("wrong_type", "message", "must be a text").error;
+  return checkText(message, "message", MAX_MESSAGE_BYTES);
+}

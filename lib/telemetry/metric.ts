@@ -1,0 +1,164 @@
+// A metric sample: name, value, labels, time. Two wire forms are taken; one is kept.
+import { z } from "zod";
+import { checkKey, joinPath } from "./json-value.ts";
+import { MAX_LABEL_VALUE_BYTES, MAX_LABELS } from "./limits.ts";
+import {
+  checkName,
+  checkOptionalText,
+  isPlainObject,
+  nameShape,
+  readTime,
+  shortTextShape,
+  timestampShape,
+  type ValidationContext,
+} from "./record.ts";
+import { ok, reject, type Rejection, type Result } from "./result.ts";
+import { checkText } from "./text.ts";
+
+/** As it stands in envelopes and storage. */
+export interface Metric {
+  timestamp: string;
+  name: string;
+  value: number;
+  labels: Record<string, string>;
+  id?: string;
+}
+
+const labelsShape = z.record(nameShape, z.union([shortTextShape, z.number(), z.boolean()]));
+const tooManyLabels = `at most ${MAX_LABELS} labels`;
+
+const metricShape = z
+  .strictObject({
+    name: nameShape,
+    value: z.number(),
+    labels: labelsShape.nullish(),
+    timestamp: timestampShape.nullish(),
+    id: shortTextShape.nullish(),
+  })
+  .refine(({ labels }) => Object.keys(labels ?? {}).length <= MAX_LABELS, tooManyLabels);
+
+/** The form database agents send; `database_type` and `instance_id` become labels. */
+const databaseMetricShape = z
+  .strictObject({
+    metric_name: nameShape,
+    value: z.number(),
+    database_type: shortTextShape.nullish(),
+    instance_id: shortTextShape.nullish(),
+    tags: labelsShape.nullish(),
+    timestamp: timestampShape.nullish(),
+    id: shortTextShape.nullish(),
+  })
+  .refine(
+    ({ tags, database_type, instance_id }) =>
+      (typeof database_type !== "string" || !Object.hasOwn(tags ?? {}, "database_type")) &&
+      (typeof instance_id !== "string" || !Object.hasOwn(tags ?? {}, "instance_id")),
+    "tags must not repeat a field",
+  )
+  .refine(
+    ({ tags, database_type, instance_id }) =>
+      Object.keys(tags ?? {}).length +
+        (typeof database_type === "string" ? 1 : 0) +
+        (typeof instance_id === "string" ? 1 : 0) <=
+      MAX_LABELS,
+    tooManyLabels,
+  );
+
+/** What POST /api/v1/metrics takes for one record. */
+export const metricInputShape = z.union([metricShape, databaseMetricShape]);
+
+const FIELDS = new Set(["name", "value", "labels", "timestamp", "id"]);
+const DATABASE_FIELDS = new Set([
+  "metric_name",
+  "value",
+  "database_type",
+  "instance_id",
+  "tags",
+  "timestamp",
+  "id",
+]);
+
+/** Checks one record of either form and brings it to the kept one. */
+export function validateMetric(input: unknown, context: ValidationContext): Result<Metric> {
+  if (!isPlainObject(input)) return reject("not_an_object", "", "must be an object such as {name, value}");
+  const isDatabaseForm = input.metric_name !== undefined && input.name === undefined;
+  const known = isDatabaseForm ? DATABASE_FIELDS : FIELDS;
+  for (const field of Object.keys(input)) {
+    if (!known.has(field)) return unknownField(field, isDatabaseForm ? "tags" : "labels");
+  }
+  const nameField = isDatabaseForm ? "metric_name" : "name";
+  const name = input[nameField];
+  const value = input.value;
+  const nameFault = checkName(name, nameField) ?? checkNumber(value) ?? checkOptionalText(input.id, "id");
+  if (nameFault) return { ok: false, error: nameFault };
+
+  const labelsField = isDatabaseForm ? "tags" : "labels";
+  const labels: Record<string, string> = {};
+  const labelsFault =
+    (isDatabaseForm ? copyInstanceLabels(input, labels) : undefined) ??
+    copyLabels(input[labelsField], labelsField, labels);
+  if (labelsFault) return { ok: false, error: labelsFault };
+
+  const timestamp = readTime(input.timestamp, context);
+  if (!timestamp.ok) return timestamp;
+  const metric: Metric = { timestamp: timestamp.value, name: name as string, value: value as number, labels };
+  if (typeof input.id === "string") metric.id = input.id;
+  return ok(metric);
+}
+
+function unknownField(field: string, labelsField: string): { ok: false; error: Rejection } {
+  const fault = checkKey(field, () => joinPath("", field));
+  if (fault) return { ok: false, error: fault };
+  return reject(
+    "unknown_field",
+    joinPath("", field),
+    `is not a field of a metric; put it into ${labelsField}`,
+  );
+}
+
+function checkNumber(value: unknown): Rejection | undefined {
+  if (value === undefined) return reject("missing_field", "value", "is required").error;
+  if (typeof value !== "number") return reject("wrong_type", "value", "must be a number").error;
+  if (!Number.isFinite(value))
+    return reject("not_finite", "value", "is beyond the range of a 64-bit float").error;
+  return undefined;
+}
+
+function copyInstanceLabels(
+  input: Record<string, unknown>,
+  into: Record<string, string>,
+): Rejection | undefined {
+  for (const field of ["database_type", "instance_id"] as const) {
+    const value = input[field];
+    const fault = checkOptionalText(value, field);
+    if (fault) return fault;
+    if (typeof value === "string") into[field] = value;
+  }
+  return undefined;
+}
+
+function copyLabels(value: unknown, path: string, into: Record<string, string>): Rejection | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!isPlainObject(value)) return reject("wrong_type", path, "must be an object of names and texts").error;
+  const names = Object.keys(value);
+  if (names.length + Object.keys(into).length > MAX_LABELS) {
+    return reject("too_many_labels", path, `must hold at most ${MAX_LABELS} labels`).error;
+  }
+  for (const name of names) {
+    const fault = checkKey(name, () => joinPath(path, name)) ?? checkName(name, joinPath(path, name));
+    if (fault) return fault;
+    if (Object.hasOwn(into, name)) {
+      return reject("forbidden_key", joinPath(path, name), `repeats the field ${name}`).error;
+    }
+    const label = value[name];
+    if (typeof label === "string") {
+      const labelFault = checkText(label, joinPath(path, name), MAX_LABEL_VALUE_BYTES);
+      if (labelFault) return labelFault;
+      into[name] = label;
+    } else if (typeof label === "boolean" || (typeof label === "number" && Number.isFinite(label))) {
+      into[name] = String(label);
+    } else {
+      return reject("wrong_type", joinPath(path, name), "must be a text, a finite number or a boolean").error;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,73 @@
+// What all three native record kinds share: how fields are checked and named in a refusal. The kinds themselves
+// are in metric.ts, log.ts and event.ts: each has the zod shape that defines it and the hand-written check that
+// the hot path runs (zod takes 16 times as long); a property test holds the two equal.
+import { z } from "zod";
+import { MAX_LABEL_VALUE_BYTES, MAX_NAME_BYTES } from "./limits.ts";
+import { ok, reject, type Rejection, type Result } from "./result.ts";
+import { checkText, exceedsBytes } from "./text.ts";
+import { checkTimeRange, formatMoment, parseTimestamp } from "./time.ts";
+
+export interface ValidationContext {
+  /** Time of receipt, epoch milliseconds: what a record without a timestamp gets. */
+  receivedMs: number;
+  /** At the edge times are bounded (−7 days … +10 minutes); a consumer may read a record much later. */
+  enforceTimeRange: boolean;
+}
+
+/** C0 controls and DEL: never part of a name. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A metric, label or event name: text, not empty, no control characters, at most 200 bytes. */
+export function checkName(value: unknown, path: string): Rejection | undefined {
+  if (value === undefined) return reject("missing_field", path, "is required").error;
+  if (typeof value !== "string") return reject("wrong_type", path, "must be a text").error;
+  if (value === "") return reject("invalid_name", path, "must not be empty").error;
+  if (CONTROL.test(value)) return reject("invalid_name", path, "must not hold control characters").error;
+  return checkText(value, path, MAX_NAME_BYTES);
+}
+
+/** An optional short text such as `service`, `host`, `id`, `key`. `null` counts as absent. */
+export function checkOptionalText(value: unknown, path: string): Rejection | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "string") return reject("wrong_type", path, "must be a text").error;
+  return checkText(value, path, MAX_LABEL_VALUE_BYTES);
+}
+
+/** The record's time in canonical form; time of receipt where it has none. */
+export function readTime(value: unknown, context: ValidationContext): Result<string> {
+  if (value === undefined || value === null) return ok(new Date(context.receivedMs).toISOString());
+  const moment = parseTimestamp(value);
+  if (!moment.ok) return moment;
+  if (context.enforceTimeRange) {
+    const inRange = checkTimeRange(moment.value, context.receivedMs);
+    if (!inRange.ok) return inRange;
+  }
+  return ok(formatMoment(moment.value));
+}
+
+// The same rules as zod leaves.
+
+export const nameShape = z
+  .string()
+  .min(1)
+  .refine((text) => !CONTROL.test(text), "must not hold control characters")
+  .refine(
+    (text) => checkText(text, "", MAX_NAME_BYTES) === undefined,
+    `at most ${MAX_NAME_BYTES} bytes of UTF-8`,
+  );
+
+export const shortTextShape = z
+  .string()
+  .refine(
+    (text) => !exceedsBytes(text, MAX_LABEL_VALUE_BYTES) && text.isWellFormed(),
+    `at most ${MAX_LABEL_VALUE_BYTES} bytes of UTF-8`,
+  );
+
+export const timestampShape = z
+  .union([z.string(), z.number()])
+  .refine((value) => parseTimestamp(value).ok, "ISO 8601, or seconds, ms, µs or ns since 1970");

@@ -1,0 +1,117 @@
+// Times of records: what clients write, in, and ISO 8601 UTC with at least milliseconds and every finer digit that
+// was given, out. Nanoseconds since the epoch are bigints or decimal strings, since they do not fit a float.
+import { ok, reject, type Rejection, type Result } from "./result.ts";
+import { MAX_AGE_MS, MAX_AHEAD_MS } from "./limits.ts";
+
+const ISO =
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,18}))?)?\s?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+
+/** The form we write ourselves; reading it back needs no calendar. */
+const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}(?:\d{1,6})?Z$/;
+
+/** A moment: milliseconds since the epoch and the nanoseconds (0…999,999) beyond them. */
+export interface Moment {
+  ms: number;
+  subMs: number;
+}
+
+/**
+ * Reads a timestamp as clients write it.
+ * - ISO 8601 text; without a zone it is taken as UTC (Python's `datetime.isoformat()`); a date alone is midnight.
+ * - a number, or a text of digits, is time since the epoch; its unit follows from its size: below 1e11 seconds
+ *   (until the year 5138), below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds.
+ */
+export function parseTimestamp(value: unknown, path = "timestamp"): Result<Moment> {
+  if (typeof value === "number") return fromEpoch(value, path);
+  if (typeof value !== "string") {
+    return reject(
+      "wrong_type",
+      path,
+      "must be an ISO 8601 text or a number of seconds, ms, µs or ns since 1970",
+    );
+  }
+  if (CANONICAL.test(value)) {
+    const ms = Date.parse(value.length === 24 ? value : `${value.slice(0, 23)}Z`);
+    if (!Number.isNaN(ms))
+      return ok({ ms, subMs: value.length === 24 ? 0 : Number(value.slice(23, -1).padEnd(6, "0")) });
+    return invalid(path);
+  }
+  if (/^-?\d{1,19}$/.test(value)) return fromDigits(value, path);
+  const match = ISO.exec(value);
+  if (!match) return invalid(path);
+  const [, year, month, day, hour = "00", minute = "00", second = "00", fraction = "", zone = "Z"] = match;
+  const digits = fraction.slice(0, 9).padEnd(9, "0");
+  // A leap second is the last millisecond-counted second of its minute: POSIX time has no 60th.
+  const leap = second === "60";
+  const utc = `${year}-${month}-${day}T${hour}:${minute}:${leap ? "59" : second}.${digits.slice(0, 3)}${zoneOf(zone)}`;
+  const ms = Date.parse(utc);
+  // Date.parse rolls 30 February over to March; a calendar that does not come back the same was not one.
+  if (Number.isNaN(ms) || !isCalendarDay(Number(year), Number(month), Number(day))) return invalid(path);
+  return ok({ ms: leap ? ms + 1000 : ms, subMs: Number(digits.slice(3)) });
+}
+
+/** Refuses moments before −7 days or after +10 minutes of `nowMs`, the bounds of the contract. */
+export function checkTimeRange(moment: Moment, nowMs: number, path = "timestamp"): Result<Moment> {
+  if (moment.ms < nowMs - MAX_AGE_MS) {
+    return reject("timestamp_out_of_range", path, "is more than 7 days old");
+  }
+  if (moment.ms > nowMs + MAX_AHEAD_MS) {
+    return reject("timestamp_out_of_range", path, "is more than 10 minutes ahead of the time of receipt");
+  }
+  return ok(moment);
+}
+
+/** `2026-11-21T10:00:00.000Z`, with six more digits only where they say something. */
+export function formatMoment({ ms, subMs }: Moment): string {
+  const iso = new Date(ms).toISOString();
+  return subMs === 0 ? iso : `${iso.slice(0, -1)}${String(subMs).padStart(6, "0")}Z`;
+}
+
+/** Nanoseconds since the epoch as a decimal text, exact. */
+export function momentToNanos({ ms, subMs }: Moment): string {
+  return ms === 0 ? String(subMs) : (BigInt(ms) * 1_000_000n + BigInt(subMs)).toString();
+}
+
+/** The inverse of {@link momentToNanos}. */
+export function nanosToMoment(nanos: string): Moment {
+  const total = BigInt(nanos);
+  const subMs = ((total % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  return { ms: Number((total - subMs) / 1_000_000n), subMs: Number(subMs) };
+}
+
+function zoneOf(zone: string): string {
+  if (zone === "Z" || zone === "z") return "Z";
+  const digits = zone.slice(1).replace(":", "").padEnd(4, "0");
+  return `${zone[0]}${digits.slice(0, 2)}:${digits.slice(2)}`;
+}
+
+function isCalendarDay(year: number, month: number, day: number): boolean {
+  return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+}
+
+function fromEpoch(value: number, path: string): Result<Moment> {
+  if (!Number.isFinite(value)) return reject("not_finite", path, "must be a finite number");
+  const size = Math.abs(value);
+  if (size >= 1e19) return invalid(path);
+  if (Number.isInteger(value) && size >= 1e11) return fromDigits(BigInt(value).toString(), path);
+  const msExact = size < 1e11 ? value * 1000 : size < 1e14 ? value : size < 1e17 ? value / 1e3 : value / 1e6;
+  // A float of seconds is good for about microseconds; what is finer is noise of the binary fraction.
+  const micros = Math.round(msExact * 1000);
+  const ms = Math.floor(micros / 1000);
+  return ok({ ms, subMs: (micros - ms * 1000) * 1000 });
+}
+
+function fromDigits(digits: string, path: string): Result<Moment> {
+  const size = digits.startsWith("-") ? digits.length - 1 : digits.length;
+  const nanosPerUnit = size <= 11 ? 1_000_000_000n : size <= 14 ? 1_000_000n : size <= 17 ? 1_000n : 1n;
+  const moment = nanosToMoment((BigInt(digits) * nanosPerUnit).toString());
+  return Math.abs(moment.ms) <= 8.64e15 ? ok(moment) : invalid(path);
+}
+
+function invalid(path: string): { ok: false; error: Rejection } {
+  return reject(
+    "invalid_timestamp",
+    path,
+    "is not a time: use ISO 8601 such as 2026-11-21T10:00:00.000Z, or a number of seconds, ms, µs or ns since 1970",
+  );
+}

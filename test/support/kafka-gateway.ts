@@ -1,0 +1,60 @@
+// Node's side of the workers tests: a real local-kafka behind http://kafka.test, faults on demand through
+// http://control.test, and 599 for every other host, so that a test cannot reach out.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openLocalKafka, type LocalKafka } from "../../local-kafka/broker.ts";
+import type { KafkaFault } from "./worker/kafka-control.ts";
+
+export interface KafkaGateway {
+  fetch(request: Request): Promise<Response>;
+}
+
+const SIGNALS = ["logs", "metrics", "events"];
+
+export async function startKafkaGateway(): Promise<KafkaGateway> {
+  const dataDir = mkdtempSync(join(tmpdir(), "weir-workers-"));
+  process.once("exit", () => rmSync(dataDir, { recursive: true, force: true }));
+  const topics = SIGNALS.map((signal) => ({ name: `${signal}.raw`, partitions: 3 }));
+  const kafka = await openLocalKafka({ dataDir, topics, fsync: false });
+  const faults: KafkaFault[] = [];
+  return {
+    async fetch(incoming) {
+      const { host, pathname } = new URL(incoming.url);
+      // Miniflare's Request is of another realm than the one local-kafka's router knows.
+      const request = new Request(incoming.url, {
+        method: incoming.method,
+        headers: [...incoming.headers],
+        ...(incoming.body ? { body: await incoming.arrayBuffer() } : {}),
+      });
+      if (host === "kafka.test") return await answerKafka(kafka, faults, request);
+      if (host === "control.test") return await control(kafka, faults, pathname, request);
+      return new Response(`no test may reach ${host}`, { status: 599 });
+    },
+  };
+}
+
+async function answerKafka(kafka: LocalKafka, faults: KafkaFault[], request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const at = faults.findIndex((fault) => fault.method === request.method && pathname.includes(fault.path));
+  const fault = faults[at];
+  if (!fault) return await kafka.fetch(request);
+  if (--fault.times === 0) faults.splice(at, 1);
+  if (fault.kind === "lose-answer") await kafka.fetch(request);
+  return new Response(fault.body ?? "", {
+    status: fault.status ?? 503,
+    headers: { "Content-Type": fault.contentType ?? "application/json" },
+  });
+}
+
+async function control(kafka: LocalKafka, faults: KafkaFault[], path: string, request: Request): Promise<Response> {
+  if (path === "/faults") {
+    const fault: KafkaFault = await request.json();
+    faults.push(fault);
+  } else if (path === "/reset") faults.length = 0;
+  else if (path === "/topics") {
+    const { name, partitions }: { name: string; partitions: number } = await request.json();
+    await kafka.createTopic({ name, partitions });
+  } else return new Response("no such control", { status: 404 });
+  return new Response(null, { status: 204 });
+}

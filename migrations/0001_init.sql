@@ -47,11 +47,12 @@ CREATE TABLE metrics (
   idx INTEGER NOT NULL,
   name TEXT NOT NULL,
   value REAL NOT NULL,
+  exact TEXT, -- the value in decimal, where SQLite's reading of it may be off by its last bit
   labels TEXT NOT NULL, -- JSON object
   PRIMARY KEY (tenant, time, source, partition, offset, idx)
 ) WITHOUT ROWID;
 
-CREATE INDEX metrics_by_name ON metrics (tenant, name, time);
+CREATE INDEX metrics_by_name ON metrics (tenant, name, time, source, partition, offset, idx);
 
 CREATE TABLE logs (
   tenant TEXT NOT NULL,
@@ -68,7 +69,7 @@ CREATE TABLE logs (
   PRIMARY KEY (tenant, time, source, partition, offset, idx)
 ) WITHOUT ROWID;
 
-CREATE INDEX logs_by_service ON logs (tenant, service, time);
+CREATE INDEX logs_by_service ON logs (tenant, service, time, source, partition, offset, idx);
 
 CREATE TABLE events (
   tenant TEXT NOT NULL,
@@ -85,7 +86,7 @@ CREATE TABLE events (
   PRIMARY KEY (tenant, time, source, partition, offset, idx)
 ) WITHOUT ROWID;
 
-CREATE INDEX events_by_type ON events (tenant, event_type, time);
+CREATE INDEX events_by_type ON events (tenant, event_type, time, source, partition, offset, idx);
 
 -- Messages and records that could not be read, kept whole so that they can be looked at and replayed.
 CREATE TABLE dead_letters (

@@ -7,6 +7,8 @@ type RawRow = Record<string, D1Value>;
 export function createD1QueryStore(db: D1): QueryStore {
   async function page(
     table: "metrics" | "logs" | "events",
+    /** Named, since without statistics SQLite walks the tenant's whole time line for a name that is rare in it. */
+    index: string | undefined,
     columns: string,
     request: PageRequest,
     filters: { sql: string; values: D1Value[] }[],
@@ -25,7 +27,8 @@ export function createD1QueryStore(db: D1): QueryStore {
       add(place, time, source, partition, offset, idx);
     }
     for (const filter of filters) add(filter.sql, ...filter.values);
-    const sql = `SELECT CAST(time AS TEXT) AS time, source, partition, offset, idx, ${columns} FROM ${table}
+    const sql = `SELECT CAST(time AS TEXT) AS time, source, partition, offset, idx, ${columns}
+      FROM ${table} ${index === undefined ? "" : `INDEXED BY ${index}`}
       WHERE ${where.join(" AND ")}
       ORDER BY time DESC, source DESC, partition DESC, offset DESC, idx DESC LIMIT ?`;
     const { results } = await withDeadline(`querying ${table}`, () =>
@@ -47,7 +50,13 @@ export function createD1QueryStore(db: D1): QueryStore {
           values: [label, value],
         });
       }
-      const rows = await page("metrics", "name, value, labels", query, filters);
+      const rows = await page(
+        "metrics",
+        query.name === undefined ? undefined : "metrics_by_name",
+        "name, coalesce(exact, value) AS value, labels",
+        query,
+        filters,
+      );
       return rows.map((row) =>
         found(row, {
           name: String(row.name),
@@ -64,7 +73,13 @@ export function createD1QueryStore(db: D1): QueryStore {
       if (query.text !== undefined) {
         filters.push({ sql: "instr(lower(message), lower(?)) > 0", values: [query.text] });
       }
-      const rows = await page("logs", "level, service, host, message, attributes", query, filters);
+      const rows = await page(
+        "logs",
+        query.service === undefined ? undefined : "logs_by_service",
+        "level, service, host, message, attributes",
+        query,
+        filters,
+      );
       return rows.map((row) =>
         found(row, {
           level: String(row.level),
@@ -79,7 +94,13 @@ export function createD1QueryStore(db: D1): QueryStore {
     async events(query) {
       const filters = [];
       if (query.eventType !== undefined) filters.push({ sql: "event_type = ?", values: [query.eventType] });
-      const rows = await page("events", "event_type, id, key, data, attributes", query, filters);
+      const rows = await page(
+        "events",
+        query.eventType === undefined ? undefined : "events_by_type",
+        "event_type, id, key, data, attributes",
+        query,
+        filters,
+      );
       return rows.map((row) =>
         found(row, {
           event_type: String(row.event_type),

@@ -47,7 +47,12 @@ async function answerKafka(kafka: LocalKafka, faults: KafkaFault[], request: Req
   });
 }
 
-async function control(kafka: LocalKafka, faults: KafkaFault[], path: string, request: Request): Promise<Response> {
+async function control(
+  kafka: LocalKafka,
+  faults: KafkaFault[],
+  path: string,
+  request: Request,
+): Promise<Response> {
   if (path === "/faults") {
     const fault: KafkaFault = await request.json();
     faults.push(fault);

@@ -87,11 +87,13 @@ export function createRestV2(options: RestV2Options): KafkaTransport {
       if (answer.status !== 200) throw fromHttpStatus(answer, what);
       const parsed = fetchAnswer.safeParse(answer.json);
       if (!parsed.success) throw new KafkaError("bad_answer", `${what}: not a list of records`);
-      return parsed.data.map((record): FetchedRecord => ({
-        offset: record.offset,
-        key: fromBase64(record.key),
-        value: fromBase64(record.value),
-      }));
+      const found: FetchedRecord[] = [];
+      for (const record of parsed.data) {
+        // Redpanda's proxy answers with whole batches, so what lies before the offset asked for may come along.
+        if (record.offset < offset) continue;
+        found.push({ offset: record.offset, key: fromBase64(record.key), value: fromBase64(record.value) });
+      }
+      return found;
     },
 
     earliestOffset: (topic, partition) => findEarliest(transport, client, topic, partition),

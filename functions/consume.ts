@@ -2,6 +2,7 @@
 // intake pokes those whose log grew; neither a lost poke nor a lost alarm matters.
 import { createTransport } from "../lib/kafka/create-transport.ts";
 import { logger } from "../lib/observability/logger.ts";
+import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
 import type { PartitionId } from "../lib/storage/storage.ts";
 import type { NativeSignal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
@@ -24,8 +25,8 @@ export function ownerOf(
   return env.PARTITION_CONSUMER.getByName(`${group}/${topic}/${partition}`);
 }
 
-/** Every partition that is read. A topic that cannot be asked for is logged and left out; the others go on. */
-export async function ownedPartitions(deployment: Deployment): Promise<Owned[]> {
+/** Every partition that is read. While a topic cannot be asked for, the partitions already read stand for it. */
+export async function ownedPartitions(env: Env, deployment: Deployment): Promise<Owned[]> {
   const transport = createTransport(deployment.config);
   const lists = await Promise.all(
     deployment.subscriptions.map(async ({ group, topic, signal }) => {
@@ -34,7 +35,10 @@ export async function ownedPartitions(deployment: Deployment): Promise<Owned[]> 
         return Array.from({ length: count }, (_, partition): Owned => ({ group, topic, signal, partition }));
       } catch (error) {
         logger.error("partitions_unknown", { topic, message: messageOf(error) });
-        return [];
+        const progress = await createD1StreamStore(env.DB).progress(group);
+        return progress
+          .filter((row) => row.topic === topic)
+          .map(({ partition }): Owned => ({ group, topic, signal, partition }));
       }
     }),
   );
@@ -43,7 +47,7 @@ export async function ownedPartitions(deployment: Deployment): Promise<Owned[]> 
 
 /** The cron: re-arms every owner. */
 export async function wakeAll(env: Env): Promise<void> {
-  const owned = await ownedPartitions(deploymentOf(env));
+  const owned = await ownedPartitions(env, deploymentOf(env));
   await Promise.all(owned.map((partition) => tell("wake", env, partition)));
 }
 

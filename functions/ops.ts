@@ -19,12 +19,13 @@ ops.get("/kafka/status", requireScope("operator"), async (c) => {
   const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
   const [kafka, consumers] = await Promise.all([
     describeKafka(transport, topics),
-    ownedPartitions(deployment).then((owned) => Promise.all(owned.map((one) => describeOwner(c.env, one)))),
+    ownedPartitions(c.env, deployment).then((owned) =>
+      Promise.all(owned.map((one) => describeOwner(c.env, one))),
+    ),
   ]);
-  const states = new Set(consumers.map(({ state }) => state));
   return c.json({
     kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
-    kafka_consumer: states.has("stopped") ? "stopped" : states.has("retrying") ? "retrying" : "running",
+    kafka_consumer: consumerState(new Set(consumers.map(({ state }) => state)), kafka.error !== undefined),
     consumer_topics: topics,
     consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
     transport: transport.name,
@@ -39,11 +40,18 @@ ops.get("/api/v1/lag", requireScope("operator"), async (c) => {
   const deployment = c.get("deployment");
   const transport = createTransport(deployment.config);
   const [owned, progress] = await Promise.all([
-    ownedPartitions(deployment),
+    ownedPartitions(c.env, deployment),
     createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
   ]);
   return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
 });
+
+/** One word for all owners: the worst of them. */
+function consumerState(states: ReadonlySet<ConsumerStatus["state"]>, isKafkaAway: boolean): string {
+  if (states.has("stopped")) return "stopped";
+  if (states.has("retrying") || isKafkaAway) return "retrying";
+  return "running";
+}
 
 async function describeKafka(
   transport: KafkaTransport,

@@ -46,8 +46,8 @@ export function hashSecret(secret: string): string {
  * Undefined when there is none.
  */
 export function credentialOf(headers: Headers): string | undefined {
-  const apiKey = headers.get("x-api-key");
-  if (apiKey !== null) return apiKey.trim();
+  const apiKey = headers.get("x-api-key")?.trim();
+  if (apiKey !== undefined && apiKey !== "") return apiKey;
   const authorization = headers.get("authorization")?.trim();
   if (authorization === undefined || authorization === "") return undefined;
   const [scheme, rest] = splitOnce(authorization);
@@ -78,7 +78,8 @@ export async function authenticate(
   const stored = await store.find(id);
   const isSecretRight = isEqual(hashSecret(secret), stored?.secretSha256 ?? NOBODY);
   if (!stored || !isSecretRight || stored.isRevoked) return undefined;
-  if (stored.expiresAtMs !== undefined && stored.expiresAtMs <= options.nowMs) return undefined;
+  // Put so that an expiry that is no number (a date that cannot be read) refuses too.
+  if (stored.expiresAtMs !== undefined && !(stored.expiresAtMs > options.nowMs)) return undefined;
   return { tenant: stored.tenant, keyId: id, scopes: new Set(stored.scopes) };
 }
 

@@ -10,12 +10,15 @@ const topicName = z
   .regex(/^[a-zA-Z0-9._-]{1,249}$/, "must be a Kafka topic name: letters, digits, `.`, `_`, `-`, at most 249")
   .refine((name) => name !== "." && name !== "..", "must not be `.` or `..`");
 
+/** What stands for a placeholder of TOPIC_TEMPLATE. */
+const topicPart = z.string().regex(/^[a-zA-Z0-9._-]{1,100}$/, "letters, digits, `.`, `_`, `-`, at most 100");
+
 const httpUrl = z
   .string()
   .refine((text) => URL.canParse(text), "must be an absolute http(s) URL")
   .refine((text) => !URL.canParse(text) || /^https?:$/.test(new URL(text).protocol), "must be an http(s) URL")
   .refine(
-    (text) => !URL.canParse(text) || new URL(text).username === "",
+    (text) => !URL.canParse(text) || (new URL(text).username === "" && new URL(text).password === ""),
     "must not carry credentials; use KAFKA_REST_USERNAME and KAFKA_REST_PASSWORD",
   );
 
@@ -68,8 +71,8 @@ export const settingsSchema = z.object({
       "may contain {org} {domain} {signal} {stage} {env}, letters, digits, `.`, `_`, `-`",
     )
     .describe("names all topics; may contain {org} {domain} {signal} {stage} {env}"),
-  TOPIC_ORG: z.string().default("weir").describe("what {org} stands for in TOPIC_TEMPLATE"),
-  TOPIC_DOMAIN: z.string().default("telemetry").describe("what {domain} stands for in TOPIC_TEMPLATE"),
+  TOPIC_ORG: topicPart.default("weir").describe("what {org} stands for in TOPIC_TEMPLATE"),
+  TOPIC_DOMAIN: topicPart.default("telemetry").describe("what {domain} stands for in TOPIC_TEMPLATE"),
   KAFKA_TOPIC_LOGS: topicName.optional().describe("the raw topic of logs, instead of the template's"),
   KAFKA_TOPIC_METRICS: topicName.optional().describe("the raw topic of metrics, instead of the template's"),
   KAFKA_TOPIC_EVENTS: topicName.optional().describe("the raw topic of events, instead of the template's"),

@@ -10,7 +10,7 @@ export const ACCEPTED_ENCODINGS = "gzip, deflate";
 
 export async function readBody(request: Request): Promise<Result<Uint8Array>> {
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
-  const decompress = decompressors[encoding];
+  const decompress = decompressors.get(encoding);
   if (!decompress) {
     return reject(
       "unsupported_encoding",
@@ -56,13 +56,14 @@ async function readLimited(request: Request): Promise<Result<Uint8Array>> {
 }
 
 const identity = (bytes: Uint8Array): Result<Uint8Array> => ok(bytes);
-const decompressors: Record<string, (bytes: Uint8Array) => Result<Uint8Array>> = {
-  identity,
-  "": identity,
-  gzip: (bytes) => inflated(gunzipSync, bytes),
-  "x-gzip": (bytes) => inflated(gunzipSync, bytes),
-  deflate: (bytes) => inflated(inflateSync, bytes),
-};
+const gunzip = (bytes: Uint8Array) => inflated(gunzipSync, bytes);
+const decompressors = new Map([
+  ["identity", identity],
+  ["", identity],
+  ["gzip", gunzip],
+  ["x-gzip", gunzip],
+  ["deflate", (bytes: Uint8Array) => inflated(inflateSync, bytes)],
+]);
 
 function inflated(
   inflate: (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array,
@@ -71,7 +72,8 @@ function inflated(
   try {
     return ok(inflate(bytes, { maxOutputLength: MAX_DECODED_BYTES }));
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
+    // Node's code is ERR_BUFFER_TOO_LARGE; workerd throws a bare RangeError.
+    if (error instanceof RangeError) {
       return reject("body_too_large", "", `is larger than ${MAX_DECODED_BYTES} bytes when decompressed`);
     }
     return reject(

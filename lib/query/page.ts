@@ -22,6 +22,10 @@ export interface Page {
   after: Cursor | undefined;
 }
 
+/** Times further off are these: all that is stored lies between, and they can be written in a Link. */
+const EARLIEST_MS = Date.parse("1000-01-01T00:00:00Z");
+const LATEST_MS = Date.parse("9999-12-31T23:59:59Z");
+
 const UNITS: Record<string, number> = { s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3, w: 7 * 86_400e3 };
 
 export function parsePage(query: URLSearchParams, nowMs: number): Result<Page> {
@@ -73,7 +77,7 @@ function parseTime(text: string | null, name: string, nowMs: number): Result<str
   if (relative) {
     const [, sign, count, unit = "s"] = relative;
     const shiftMs = Number(count) * (UNITS[unit] ?? 0) * (sign === "-" ? -1 : 1);
-    return ok(momentToNanos({ ms: nowMs + shiftMs, subMs: 0 }));
+    return ok(momentToNanos({ ms: Math.min(Math.max(nowMs + shiftMs, EARLIEST_MS), LATEST_MS), subMs: 0 }));
   }
   const moment = parseTimestamp(text, name);
   if (!moment.ok) {

@@ -68,6 +68,8 @@ export function packEnvelopes(
   let parts: string[] = [];
   let indices: number[] = [];
   let bytes = overhead;
+  // How many of `parts` are counted exactly; the others by an upper bound.
+  let measured = 0;
   const flush = () => {
     if (parts.length === 0) return;
     const text = `${head},"indices":[${indices.join()}],"entries":[${parts.join()}]}`;
@@ -75,12 +77,18 @@ export function packEnvelopes(
     parts = [];
     indices = [];
     bytes = overhead;
+    measured = 0;
   };
   for (const { index, record } of entries) {
     const text = JSON.stringify(record);
-    // A UTF-16 unit is at most three bytes: only what might not fit is measured exactly.
+    // A UTF-16 unit is at most three bytes: only where that might not fit is anything measured exactly.
     let size = text.length * 3 + 12;
-    if (bytes + size > maxBytes) size = utf8Bytes(text) + 12;
+    const mightNotFit = bytes + size > maxBytes;
+    if (mightNotFit) {
+      for (const part of parts.slice(measured)) bytes += utf8Bytes(part) - part.length * 3;
+      measured = parts.length;
+      size = utf8Bytes(text) + 12;
+    }
     if (overhead + size > maxBytes) {
       oversize.push({
         index,
@@ -94,6 +102,7 @@ export function packEnvelopes(
     }
     if (bytes + size > maxBytes) flush();
     parts.push(text);
+    if (mightNotFit) measured = parts.length;
     indices.push(index);
     bytes += size;
   }
@@ -120,7 +129,11 @@ export function decodeMessage(value: Uint8Array | null): Result<Decoded> {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    return reject("malformed_json", "", `the message is not JSON: ${String(error).slice(0, 200)}`);
+    return reject(
+      "malformed_json",
+      "",
+      `the message is not JSON: ${String(error).slice(0, 200).toWellFormed()}`,
+    );
   }
   if (Array.isArray(json)) return ok({ kind: "bare", records: json });
   if (typeof json === "object" && json !== null && "v" in json && "entries" in json) {

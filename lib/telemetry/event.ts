@@ -1,7 +1,7 @@
 // An event: a type and data of any JSON form. Fields that Weir does not know are kept as attributes.
 import { z } from "zod";
 import { checkJsonValue, checkKey, type JsonObject, type JsonValue } from "./json-value.ts";
-import { collectAttributes } from "./log.ts";
+import { collectAttributes, KEPT_DEPTH } from "./log.ts";
 import {
   checkName,
   checkOptionalText,
@@ -44,7 +44,7 @@ export const eventInputShape = z
         FIELDS.has(field) ||
         (!Object.hasOwn(event.attributes ?? {}, field) &&
           checkKey(field, () => field) === undefined &&
-          checkJsonValue(value, field) === undefined),
+          checkJsonValue(value, field, KEPT_DEPTH) === undefined),
     ),
   );
 

@@ -35,7 +35,7 @@ export const logInputShape = z
         (text) => checkText(text, "", MAX_MESSAGE_BYTES) === undefined,
         `at most ${MAX_MESSAGE_BYTES} bytes of UTF-8`,
       ),
-    level: nameShape.nullish(),
+    level: nameShape.refine((text) => checkName(text.toUpperCase(), "level") === undefined).nullish(),
     service: shortTextShape.nullish(),
     host: shortTextShape.nullish(),
     timestamp: timestampShape.nullish(),
@@ -52,9 +52,12 @@ export const logInputShape = z
         FIELDS.has(field) ||
         (!Object.hasOwn(log.attributes ?? {}, field) &&
           checkKey(field, () => field) === undefined &&
-          checkJsonValue(value, field) === undefined),
+          checkJsonValue(value, field, KEPT_DEPTH) === undefined),
     ),
   );
+
+/** Nesting of an unknown field: it is kept inside `attributes`, one deeper than it was sent. */
+export const KEPT_DEPTH = 3;
 
 const FIELDS = new Set(["message", "level", "service", "host", "timestamp", "id", "attributes"]);
 
@@ -72,7 +75,7 @@ export function validateLog(input: unknown, context: ValidationContext): Result<
   const { message, level, service, host, id } = input;
   const fault =
     checkMessage(message) ??
-    (level === undefined || level === null ? undefined : checkName(level, "level")) ??
+    (level === undefined || level === null ? undefined : checkLevel(level)) ??
     checkOptionalText(service, "service") ??
     checkOptionalText(host, "host") ??
     checkOptionalText(id, "id");
@@ -112,7 +115,7 @@ export function collectAttributes(
     if (known.has(field)) continue;
     const value = input[field];
     const path = joinPath("", field);
-    const fault = checkKey(field, () => path) ?? checkJsonValue(value, path);
+    const fault = checkKey(field, () => path) ?? checkJsonValue(value, path, KEPT_DEPTH);
     if (fault) return { ok: false, error: fault };
     if (Object.hasOwn(attributes, field)) {
       return reject("forbidden_key", path, "stands in the record and in its attributes; keep one of them");
@@ -122,6 +125,13 @@ export function collectAttributes(
     attributes[field] = value as JsonValue;
   }
   return ok(attributes);
+}
+
+/** Both as given and as kept: some letters take more bytes in upper case, and a consumer checks the kept form. */
+function checkLevel(level: unknown): Rejection | undefined {
+  return (
+    checkName(typeof level === "string" ? level.toUpperCase() : level, "level") ?? checkName(level, "level")
+  );
 }
 
 function checkMessage(message: unknown): Rejection | undefined {

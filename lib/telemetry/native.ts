@@ -39,8 +39,9 @@ export function decodeNativeBody(
   bytes: Uint8Array,
 ): Result<DecodedBody> {
   const mediaType = mediaTypeOf(headers.get("content-type"));
-  const isBinaryCloudEvent = signal === "events" && headers.has("ce-specversion");
   const isCloudEvents = signal === "events" && (mediaType === STRUCTURED || mediaType === BATCHED);
+  // The media type goes first: a structured event may repeat its attributes as headers (HTTP binding, 3.2.3).
+  const isBinaryCloudEvent = signal === "events" && !isCloudEvents && headers.has("ce-specversion");
   if (!isCloudEvents && !isBinaryCloudEvent && !NDJSON.has(mediaType) && !JSON_TYPES.has(mediaType)) {
     return reject(
       "unsupported_media_type",
@@ -86,7 +87,7 @@ function parseJson(text: string): Result<unknown> {
     const hint = looksLikeLines(text)
       ? "; several records on lines need Content-Type: application/x-ndjson"
       : "";
-    return reject("malformed_json", "", `is not JSON: it breaks at ${locateSyntaxError(text, error)}${hint}`);
+    return reject("malformed_json", "", `is not JSON: it breaks ${locateSyntaxError(text, error)}${hint}`);
   }
 }
 
@@ -129,7 +130,15 @@ function decodeJson(signal: NativeSignal, json: unknown): Result<DecodedBody> {
 }
 
 function decodeLines(text: string): Result<DecodedBody> {
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const lines: string[] = [];
+  // Not by `split`: ten million line ends would make as many texts.
+  for (let start = 0; start < text.length && lines.length <= MAX_RECORDS;) {
+    const newline = text.indexOf("\n", start);
+    const end = newline === -1 ? text.length : newline;
+    const line = text.slice(start, end);
+    if (line.trim() !== "") lines.push(line);
+    start = end + 1;
+  }
   if (lines.length === 0) return reject("malformed_json", "", "is empty; send at least one record");
   return bounded(lines, undefined, parseJson);
 }
@@ -150,7 +159,7 @@ function bounded<T>(
     return reject(
       "too_many_records",
       "",
-      `holds ${list.length} records; send at most ${MAX_RECORDS} a request`,
+      `holds more than ${MAX_RECORDS} records; send them in several requests`,
     );
   }
   return ok({ records: list.map(read), agentVersion });

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { MAX_LABEL_VALUE_BYTES, MAX_NAME_BYTES } from "./limits.ts";
 import { ok, reject, type Rejection, type Result } from "./result.ts";
 import { checkText, exceedsBytes } from "./text.ts";
-import { checkTimeRange, formatMoment, parseTimestamp } from "./time.ts";
+import { checkStorable, checkTimeRange, formatMoment, parseTimestamp, type Moment } from "./time.ts";
 
 export interface ValidationContext {
   /** Time of receipt, epoch milliseconds: what a record without a timestamp gets. */
@@ -41,13 +41,18 @@ export function checkOptionalText(value: unknown, path: string): Rejection | und
 /** The record's time in canonical form; time of receipt where it has none. */
 export function readTime(value: unknown, context: ValidationContext): Result<string> {
   if (value === undefined || value === null) return ok(new Date(context.receivedMs).toISOString());
-  const moment = parseTimestamp(value);
+  const moment = parseRecordTime(value);
   if (!moment.ok) return moment;
   if (context.enforceTimeRange) {
     const inRange = checkTimeRange(moment.value, context.receivedMs);
     if (!inRange.ok) return inRange;
   }
   return ok(formatMoment(moment.value));
+}
+
+function parseRecordTime(value: unknown): Result<Moment> {
+  const moment = parseTimestamp(value);
+  return moment.ok ? checkStorable(moment.value) : moment;
 }
 
 // The same rules as zod leaves.
@@ -70,4 +75,4 @@ export const shortTextShape = z
 
 export const timestampShape = z
   .union([z.string(), z.number()])
-  .refine((value) => parseTimestamp(value).ok, "ISO 8601, or seconds, ms, µs or ns since 1970");
+  .refine((value) => parseRecordTime(value).ok, "ISO 8601, or seconds, ms, µs or ns since 1970");

@@ -4,10 +4,17 @@ import { ok, reject, type Rejection, type Result } from "./result.ts";
 import { MAX_AGE_MS, MAX_AHEAD_MS } from "./limits.ts";
 
 const ISO =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,18}))?)?\s?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+  /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,18}))?)?\s?(Z|z|[+-]\d{2}(?::?\d{2})?)?)?$/;
 
-/** The form we write ourselves; reading it back needs no calendar. */
-const CANONICAL = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}(?:\d{1,6})?Z$/;
+/** The form we write ourselves, on days that every month has and without leap seconds: it needs no calendar. */
+const CANONICAL = /^\d{4}-\d{2}-(?:0[1-9]|1\d|2[0-8])T\d{2}:\d{2}:[0-5]\d\.\d{3}(?:\d{1,6})?Z$/;
+
+/** The years that ISO 8601 writes with four digits, 0000 to 9999. */
+const FIRST_MS = Date.parse("0000-01-01T00:00:00.000Z");
+const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
+
+/** What 64-bit nanoseconds hold, as the stores keep times: 1677-09-21 to 2262-04-11. */
+const STORABLE_MS = 9_223_372_036_854;
 
 /** A moment: milliseconds since the epoch and the nanoseconds (0…999,999) beyond them. */
 export interface Moment {
@@ -47,7 +54,13 @@ export function parseTimestamp(value: unknown, path = "timestamp"): Result<Momen
   const ms = Date.parse(utc);
   // Date.parse rolls 30 February over to March; a calendar that does not come back the same was not one.
   if (Number.isNaN(ms) || !isCalendarDay(Number(year), Number(month), Number(day))) return invalid(path);
-  return ok({ ms: leap ? ms + 1000 : ms, subMs: Number(digits.slice(3)) });
+  return withinYears({ ms: leap ? ms + 1000 : ms, subMs: Number(digits.slice(3)) }, path);
+}
+
+/** Refuses moments that a store could only keep as another time. */
+export function checkStorable(moment: Moment, path = "timestamp"): Result<Moment> {
+  if (moment.ms >= -STORABLE_MS && moment.ms < STORABLE_MS) return ok(moment);
+  return reject("timestamp_out_of_range", path, "is outside the years 1678 to 2261");
 }
 
 /** Refuses moments before −7 days or after +10 minutes of `nowMs`, the bounds of the contract. */
@@ -86,7 +99,17 @@ function zoneOf(zone: string): string {
 }
 
 function isCalendarDay(year: number, month: number, day: number): boolean {
-  return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+  return month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month);
+}
+
+function daysOf(year: number, month: number): number {
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999; the calendar repeats every 400 years.
+  return new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
+}
+
+/** A moment that {@link formatMoment} writes so that it can be read again. */
+function withinYears(moment: Moment, path: string): Result<Moment> {
+  return moment.ms >= FIRST_MS && moment.ms <= LAST_MS ? ok(moment) : invalid(path);
 }
 
 function fromEpoch(value: number, path: string): Result<Moment> {
@@ -98,14 +121,13 @@ function fromEpoch(value: number, path: string): Result<Moment> {
   // A float of seconds is good for about microseconds; what is finer is noise of the binary fraction.
   const micros = Math.round(msExact * 1000);
   const ms = Math.floor(micros / 1000);
-  return ok({ ms, subMs: (micros - ms * 1000) * 1000 });
+  return withinYears({ ms, subMs: (micros - ms * 1000) * 1000 }, path);
 }
 
 function fromDigits(digits: string, path: string): Result<Moment> {
   const size = digits.startsWith("-") ? digits.length - 1 : digits.length;
   const nanosPerUnit = size <= 11 ? 1_000_000_000n : size <= 14 ? 1_000_000n : size <= 17 ? 1_000n : 1n;
-  const moment = nanosToMoment((BigInt(digits) * nanosPerUnit).toString());
-  return Math.abs(moment.ms) <= 8.64e15 ? ok(moment) : invalid(path);
+  return withinYears(nanosToMoment((BigInt(digits) * nanosPerUnit).toString()), path);
 }
 
 function invalid(path: string): { ok: false; error: Rejection } {

@@ -1,0 +1,51 @@
+// What tests inside workerd ask of the deployed worker.
+import { createExecutionContext, env, runDurableObjectAlarm, waitOnExecutionContext } from "cloudflare:test";
+import worker from "../../../functions/worker.ts";
+import { DEV_KEY } from "../../../lib/auth/api-key.ts";
+
+export const GROUP = "weir-storage";
+
+/** Sends a request as the development key (another with `Authorization`), and waits for what goes on behind the answer. */
+export async function send(
+  path: string,
+  init: RequestInit = {},
+  settings: Record<string, string> = {},
+): Promise<Response> {
+  const headers = new Headers(init.headers);
+  if (!headers.has("Authorization")) headers.set("Authorization", `Bearer ${DEV_KEY}`);
+  const context = createExecutionContext();
+  const request = new Request(`http://weir.test${path}`, { ...init, headers });
+  const isChanged = Object.keys(settings).length > 0;
+  const response = await worker.fetch(request, isChanged ? { ...env, ...settings } : env, context);
+  await waitOnExecutionContext(context);
+  return response;
+}
+
+export async function post(
+  path: string,
+  body: BodyInit,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return await send(path, { method: "POST", body, headers });
+}
+
+export async function postJson(
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return await post(path, JSON.stringify(body), { "Content-Type": "application/json", ...headers });
+}
+
+export async function getList<T>(path: string): Promise<T[]> {
+  const response = await send(path);
+  if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+  return await response.json();
+}
+
+/** Runs the alarms of a topic's owners now, instead of waiting for them. */
+export async function drain(topic: string, partitions = 3): Promise<void> {
+  for (let partition = 0; partition < partitions; partition++) {
+    await runDurableObjectAlarm(env.PARTITION_CONSUMER.getByName(`${GROUP}/${topic}/${partition}`));
+  }
+}

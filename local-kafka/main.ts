@@ -1,0 +1,106 @@
+/**
+ * local-kafka as a process of its own. Says where it is ready on stdout and, when it was started with an IPC channel,
+ * to its parent, without whom it does not go on. A start that fails is one line on stderr and exit code 1.
+ */
+import { parseArgs } from "node:util";
+import { defineCommand, runMain } from "citty";
+import { type TopicSpec, openLocalKafka } from "./broker.ts";
+import { type LocalKafkaServer, serveLocalKafka } from "./server.ts";
+import developmentTopics from "./topics.json";
+
+interface Settings {
+  host: string;
+  port: number;
+  dataDir: string;
+  topics: TopicSpec[];
+}
+
+const command = defineCommand({
+  meta: {
+    name: "local-kafka",
+    description: "A local Kafka with Redpanda's HTTP proxy API over a durable file log.",
+  },
+  args: {
+    host: { type: "string", default: "127.0.0.1", description: "Address to listen on" },
+    port: { type: "string", default: "18082", description: "Port to listen on; 0 takes a free one" },
+    data: { type: "string", default: ".weir/kafka", description: "Data directory" },
+    topic: {
+      type: "string",
+      valueHint: "name:partitions",
+      description: "Topic to make; repeatable (default: topics.json)",
+    },
+  },
+  async run({ rawArgs }) {
+    try {
+      await start(parseSettings(rawArgs));
+    } catch (error) {
+      complain((error as Error).message);
+      process.exitCode = 1;
+      process.disconnect?.();
+    }
+  },
+});
+
+function complain(message: string): void {
+  process.stderr.write(`local-kafka: ${message}\n`);
+}
+
+/** citty neither collects a repeated flag nor refuses an unknown one. */
+function parseSettings(rawArgs: string[]): Settings {
+  const { values } = parseArgs({
+    args: rawArgs,
+    options: {
+      host: { type: "string", default: "127.0.0.1" },
+      port: { type: "string", default: "18082" },
+      data: { type: "string", default: ".weir/kafka" },
+      topic: { type: "string", multiple: true },
+    },
+  });
+  const port = Number(values.port);
+  if (!/^\d+$/.test(values.port) || port > 65_535) throw new Error(`--port ${values.port} is not a port`);
+  return {
+    host: values.host,
+    port,
+    dataDir: values.data,
+    topics:
+      values.topic?.map(parseTopic) ??
+      developmentTopics.map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })),
+  };
+}
+
+function parseTopic(text: string): TopicSpec {
+  const [, name, partitions] = /^([a-zA-Z0-9._-]+):(\d+)$/.exec(text) ?? [];
+  if (name === undefined) throw new Error(`--topic ${text} is not name:partitions`);
+  return { name, partitions: Number(partitions) };
+}
+
+async function start({ host, port, dataDir, topics }: Settings): Promise<void> {
+  const kafka = await openLocalKafka({ dataDir, topics, onWarning: complain });
+  let server: LocalKafkaServer;
+  try {
+    server = await serveLocalKafka(kafka, host, port);
+  } catch (error) {
+    await kafka.close();
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw new Error(`port ${port} of ${host} is taken by another program`, { cause: error });
+  }
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    server.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        complain(`closing failed: ${String(error)}`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("disconnect", stop);
+  process.send?.({ type: "ready", url: server.url });
+  process.stdout.write(`local-kafka ready on ${server.url}\n`);
+}
+
+await runMain(command);

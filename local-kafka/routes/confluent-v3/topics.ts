@@ -1,0 +1,176 @@
+/**
+ * Topics in the shape of Confluent's REST API v3: what local tools need and Redpanda's proxy does not offer. Clusters and
+ * topics only. Reference: https://docs.confluent.io/platform/current/kafka-rest/api.html
+ */
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { ApiError } from "../../http/api-error.ts";
+import { textParam } from "../../http/params.ts";
+import { type Bindings, readBody } from "../../http/read-body.ts";
+import { KafkaError } from "../../log/kafka-error.ts";
+import type { Log, TopicDescription, TopicSettings } from "../../log/log.ts";
+
+const MAX_BODY_BYTES = 1024 * 1024;
+const DEFAULT_RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
+
+const createTopicRequest = z.object({
+  topic_name: z.string(),
+  partitions_count: z.int().optional(),
+  replication_factor: z.int().optional(),
+  configs: z.array(z.object({ name: z.string(), value: z.string().nullable() })).optional(),
+});
+
+export interface ConfluentRoutesOptions {
+  log: Log;
+  /** Deletes the topic and what else is kept about it. */
+  deleteTopic: (name: string) => Promise<void>;
+}
+
+type Ctx = Context<{ Bindings: Bindings }>;
+
+export function confluentTopicRoutes({
+  log,
+  deleteTopic,
+}: ConfluentRoutesOptions): Hono<{ Bindings: Bindings }> {
+  const app = new Hono<{ Bindings: Bindings }>();
+  const { clusterId } = log;
+
+  const clusterUrl = (c: Ctx): string => `${new URL(c.req.url).origin}/v3/clusters/${clusterId}`;
+
+  const describe = (c: Ctx, topic: TopicDescription): object => {
+    const self = `${clusterUrl(c)}/topics/${topic.name}`;
+    return {
+      kind: "KafkaTopic",
+      metadata: { self, resource_name: `crn:///kafka=${clusterId}/topic=${topic.name}` },
+      cluster_id: clusterId,
+      topic_name: topic.name,
+      is_internal: false,
+      replication_factor: 1,
+      partitions_count: topic.partitions,
+      partitions: { related: `${self}/partitions` },
+      configs: { related: `${self}/configs` },
+      partition_reassignments: { related: `${self}/partitions/-/reassignment` },
+    };
+  };
+
+  const describeCluster = (c: Ctx): object => ({
+    kind: "KafkaCluster",
+    metadata: { self: clusterUrl(c), resource_name: `crn:///kafka=${clusterId}` },
+    cluster_id: clusterId,
+    topics: { related: `${clusterUrl(c)}/topics` },
+  });
+
+  app.use("/v3/clusters/:cluster/*", async (c, next) => {
+    checkCluster(c, clusterId);
+    await next();
+  });
+
+  app.get("/v3/clusters", (c) =>
+    c.json({
+      kind: "KafkaClusterList",
+      metadata: { self: `${new URL(c.req.url).origin}/v3/clusters`, next: null },
+      data: [describeCluster(c)],
+    }),
+  );
+
+  app.get("/v3/clusters/:cluster", (c) => {
+    checkCluster(c, clusterId);
+    return c.json(describeCluster(c));
+  });
+
+  app.get("/v3/clusters/:cluster/topics", (c) =>
+    c.json({
+      kind: "KafkaTopicList",
+      metadata: { self: `${clusterUrl(c)}/topics`, next: null },
+      data: log.topics().map((topic) => describe(c, topic)),
+    }),
+  );
+
+  app.post("/v3/clusters/:cluster/topics", async (c) => {
+    const settings = parseCreateTopic(await readBody(c, MAX_BODY_BYTES));
+    try {
+      return c.json(describe(c, await log.createTopic(settings)), 201);
+    } catch (error) {
+      if (error instanceof KafkaError && error.detail !== "" && !error.retryable) {
+        throw new ApiError(40002, error.detail, { cause: error });
+      }
+      throw error;
+    }
+  });
+
+  app.get("/v3/clusters/:cluster/topics/:topic", (c) => {
+    const topic = log.topic(topicName(c));
+    if (topic === undefined) throw unknownTopic();
+    return c.json(describe(c, topic));
+  });
+
+  app.delete("/v3/clusters/:cluster/topics/:topic", async (c) => {
+    const name = topicName(c);
+    if (log.topic(name) === undefined) throw unknownTopic();
+    await deleteTopic(name);
+    return c.body(null, 204);
+  });
+
+  return app;
+}
+
+function checkCluster(c: Ctx, clusterId: string): void {
+  const asked = c.req.param("cluster") ?? "";
+  if (asked !== clusterId) throw new ApiError(404, `Cluster ${asked} cannot be found.`);
+}
+
+function topicName(c: Ctx): string {
+  return textParam("topic_name", c.req.path.split("/")[5]);
+}
+
+function unknownTopic(): ApiError {
+  return new ApiError(40403, "This server does not host this topic-partition.");
+}
+
+function parseCreateTopic(body: Buffer): TopicSettings {
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString());
+  } catch (error) {
+    throw new ApiError(400, "Bad Request: the body is not JSON.", { cause: error });
+  }
+  const request = createTopicRequest.safeParse(json);
+  if (!request.success) throw new ApiError(400, `Bad Request: ${z.prettifyError(request.error)}`);
+  const {
+    topic_name: name,
+    partitions_count: partitions = 1,
+    replication_factor: replicas = 1,
+  } = request.data;
+  if (replicas !== 1) throw new ApiError(40002, `Replication factor: ${replicas} where there is 1 broker.`);
+  const settings = { name, partitions, retentionMs: DEFAULT_RETENTION_MS, retentionBytes: -1 };
+  for (const config of request.data.configs ?? []) applyConfig(settings, config.name, config.value ?? "");
+  return settings;
+}
+
+/** Settings this log has, or that make no difference to it; anything else is refused rather than ignored. */
+function applyConfig(settings: TopicSettings, name: string, value: string): void {
+  switch (name) {
+    case "retention.ms":
+      settings.retentionMs = integerConfig(name, value);
+      return;
+    case "retention.bytes":
+      settings.retentionBytes = integerConfig(name, value);
+      return;
+    case "cleanup.policy":
+      if (value !== "delete") throw new ApiError(40002, `Invalid value ${value} for configuration ${name}`);
+      return;
+    case "compression.type":
+      if (!["producer", "none", "uncompressed", "gzip", "snappy", "lz4", "zstd"].includes(value)) {
+        throw new ApiError(40002, `Invalid value ${value} for configuration ${name}`);
+      }
+      return;
+    default:
+      throw new ApiError(40002, `Unknown topic config name: ${name}`);
+  }
+}
+
+function integerConfig(name: string, value: string): number {
+  if (!/^-?\d{1,15}$/.test(value))
+    throw new ApiError(40002, `Invalid value ${value} for configuration ${name}`);
+  return Number(value);
+}

@@ -16,7 +16,7 @@ export interface Owned extends PartitionId {
  * An owner that was poked reads again at the earliest this long after the last poke (partition-consumer.ts), so an
  * isolate need not poke it twice within the time.
  */
-export const POKE_WINDOW_MS = 50;
+export const POKE_WINDOW_MS = 100;
 
 export function ownerOf(
   env: Env,
@@ -48,7 +48,7 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
 /** The cron: re-arms every owner. */
 export async function wakeAll(env: Env): Promise<void> {
   const owned = await ownedPartitions(env, deploymentOf(env));
-  await Promise.all(owned.map((partition) => tell("wake", env, partition)));
+  await Promise.all(owned.map((one) => tell("wake", one, () => ownerOf(env, one).wake(one))));
 }
 
 const lastPokeMs = new Map<string, number>();
@@ -56,27 +56,31 @@ const lastPokeMs = new Map<string, number>();
 /** Tells the owners that their log grew. Off the critical path; a failure costs a minute of delay at most. */
 export async function pokeOwners(
   env: Env,
-  grown: readonly { topic: string; partition: number }[],
+  grown: readonly { topic: string; partition: number; offset: number }[],
 ): Promise<void> {
   const nowMs = Date.now();
   const pokes: Promise<void>[] = [];
   for (const { group, topic, signal } of deploymentOf(env).subscriptions) {
-    for (const { topic: grownTopic, partition } of grown) {
+    for (const { topic: grownTopic, partition, offset } of grown) {
       const name = `${group}/${topic}/${partition}`;
       if (grownTopic !== topic || nowMs - (lastPokeMs.get(name) ?? 0) < POKE_WINDOW_MS) continue;
       lastPokeMs.set(name, nowMs);
-      pokes.push(tell("poke", env, { group, topic, signal, partition }));
+      const owned = { group, topic, signal, partition };
+      pokes.push(tell("poke", owned, () => ownerOf(env, owned).poke(owned, offset)));
     }
   }
   await Promise.all(pokes);
 }
 
-async function tell(call: "poke" | "wake", env: Env, owned: Owned): Promise<void> {
+async function tell(
+  what: string,
+  { group, topic, partition }: Owned,
+  call: () => Promise<void>,
+): Promise<void> {
   try {
-    await ownerOf(env, owned)[call](owned);
+    await call();
   } catch (error) {
-    const { group, topic, partition } = owned;
-    logger.warn(`${call}_failed`, { group, topic, partition, message: messageOf(error) });
+    logger.warn(`${what}_failed`, { group, topic, partition, message: messageOf(error) });
   }
 }
 

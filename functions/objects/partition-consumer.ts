@@ -15,6 +15,9 @@ const GATHER_MS = 100;
 /** What one alarm may do: a free plan allows 50 outgoing calls an invocation, and a batch takes two. */
 const BUDGET = { timeMs: 20_000, batches: 20 };
 
+/** An alarm this long overdue is taken for lost, and set anew by whoever calls next. */
+const LOST_ALARM_MS = 5_000;
+
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 60_000;
 
@@ -25,14 +28,20 @@ export interface ConsumerStatus {
 
 export class PartitionConsumer extends DurableObject<Env> {
   #position: Position | undefined;
+  /** When the pending alarm is due, as far as this life of the object knows. */
+  #armedMs: number | undefined;
+  /** Whether storage tells which partition this is, for alarms of a later life. */
+  #isKnown = false;
   #failures = 0;
   #notBeforeMs = 0;
   #lastPokeMs = 0;
   #lastFetchMs = 0;
+  #recentOffset: number | undefined;
   #status: ConsumerStatus = { state: "idle", error: null };
 
-  /** The log grew: read it soon. Many pokes make one reading. */
-  async poke(owned: Owned): Promise<void> {
+  /** The log grew, to a message at `offset`: read it soon. Many pokes make one reading. */
+  async poke(owned: Owned, offset: number): Promise<void> {
+    this.#recentOffset = offset;
     this.#lastPokeMs = Date.now();
     await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
   }
@@ -49,6 +58,7 @@ export class PartitionConsumer extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const owned = await this.ctx.storage.get<Owned>("owned");
     if (!owned) return;
+    this.#armedMs = undefined;
     this.#status = { state: "running", error: null };
     try {
       await this.#settle(owned, await this.#drain(owned));
@@ -67,7 +77,12 @@ export class PartitionConsumer extends DurableObject<Env> {
   async #drain(owned: Owned): Promise<DrainResult> {
     const { config } = deploymentOf(this.env);
     const result = await drainPartition(
-      { ...owned, startAt: config.KAFKA_AUTO_OFFSET_RESET, defaultTenant: config.DEFAULT_TENANT },
+      {
+        ...owned,
+        startAt: config.KAFKA_AUTO_OFFSET_RESET,
+        defaultTenant: config.DEFAULT_TENANT,
+        recentOffset: this.#recentOffset,
+      },
       {
         transport: createTransport(config),
         store: createD1StreamStore(this.env.DB),
@@ -113,22 +128,22 @@ export class PartitionConsumer extends DurableObject<Env> {
     this.#notBeforeMs = Date.now() + delayMs;
     this.#status = { state: "retrying", error: message };
     logger.error("drain_failed", { group, topic, partition, failures: this.#failures, message });
+    this.#armedMs = this.#notBeforeMs;
     await this.ctx.storage.setAlarm(this.#notBeforeMs);
   }
 
-  /** Sets the alarm unless an earlier one is set; never before a backoff ends. */
+  /** Sets the alarm unless an earlier one is set; never before a backoff ends. Touches no storage while one is pending. */
   async #arm(owned: Owned, atMs: number): Promise<void> {
-    const { group, topic, partition, signal } = owned;
-    const known = await this.ctx.storage.get<Owned>("owned");
-    if (
-      known?.partition !== partition ||
-      known.topic !== topic ||
-      known.group !== group ||
-      known.signal !== signal
-    ) {
-      await this.ctx.storage.put("owned", { group, topic, partition, signal });
-    }
     const wantedMs = Math.max(atMs, this.#notBeforeMs);
+    const isPending = this.#armedMs !== undefined && this.#armedMs > Date.now() - LOST_ALARM_MS;
+    if (isPending && (this.#armedMs ?? 0) <= wantedMs) return;
+    this.#armedMs = wantedMs;
+    if (!this.#isKnown) {
+      const { group, topic, partition, signal } = owned;
+      await this.ctx.storage.put("owned", { group, topic, partition, signal });
+      this.#isKnown = true;
+    }
+    // An alarm that an earlier life of this object set is only ever replaced by an earlier one.
     const setMs = await this.ctx.storage.getAlarm();
     if (setMs === null || setMs > wantedMs) await this.ctx.storage.setAlarm(wantedMs);
   }

@@ -60,16 +60,30 @@ export async function countPartitions(reader: Reader, topic: string): Promise<nu
   return present + 1;
 }
 
-/** Offset of the oldest message kept. */
+/**
+ * Offset of the oldest message kept.
+ * @param nearOffset of a message that is thought to be kept: between it and 0 the start is found by halving
+ */
 export async function findEarliest(
   reader: Reader,
   client: RestClient,
   topic: string,
   partition: number,
+  nearOffset?: number,
 ): Promise<number> {
   const atZero = await probe(reader, topic, partition, 0);
   if (atZero.kind === "message") return atZero.offset;
   if (atZero.kind === "end") return 0;
+  if (nearOffset !== undefined && (await probe(reader, topic, partition, nearOffset)).kind !== "outside") {
+    let expired = 0;
+    let kept = nearOffset;
+    while (kept - expired > 1) {
+      const middle = Math.floor((expired + kept) / 2);
+      if ((await probe(reader, topic, partition, middle)).kind === "outside") expired = middle;
+      else kept = middle;
+    }
+    return kept;
+  }
   return await readEarliest(client, topic, partition);
 }
 
@@ -110,8 +124,9 @@ const instanceAnswer = z.object({ instance_id: z.string() });
 const recordsAnswer = z.array(z.object({ partition: z.int(), offset: z.int() }));
 
 /**
- * Where old messages have expired, no offset tells the log's start. A consumer that belongs to a group of its own
- * and has committed nothing begins there; it is deleted again.
+ * Where old messages have expired and no message is known, no read tells the log's start. A consumer that belongs to a
+ * group of its own and has committed nothing begins there (Karapace, Confluent; Redpanda's begins at 0 and fails);
+ * it is deleted again.
  */
 async function readEarliest(client: RestClient, topic: string, partition: number): Promise<number> {
   const group = encodeURIComponent(`weir-probe-${crypto.randomUUID()}`);

@@ -96,7 +96,8 @@ export function createRestV2(options: RestV2Options): KafkaTransport {
       return found;
     },
 
-    earliestOffset: (topic, partition) => findEarliest(transport, client, topic, partition),
+    earliestOffset: (topic, partition, nearOffset) =>
+      findEarliest(transport, client, topic, partition, nearOffset),
     latestOffset: (topic, partition, nearOffset) =>
       findLatest(transport, client, topic, partition, nearOffset),
 

@@ -45,7 +45,7 @@ export async function produceWithRetry(
   options: RetryOptions = PRODUCE_RETRY,
   timing: Timing = systemTiming,
 ): Promise<ProduceOutcome[]> {
-  const outcomes: ProduceOutcome[] = Array.from({ length: records.length }, missingAnswer);
+  const outcomes: ProduceOutcome[] = [];
   const startMs = timing.now();
   let pending = records.map((_, position) => position);
   for (let attempt = 1; ; attempt++) {

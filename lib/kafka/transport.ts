@@ -52,8 +52,11 @@ export interface KafkaTransport {
   produce(topic: string, records: readonly ProduceRecord[]): Promise<ProduceOutcome[]>;
   /** @returns messages in offset order; none at the log's end. Code `offset_out_of_range` outside of the log. */
   fetch(request: FetchRequest): Promise<FetchedRecord[]>;
-  /** Offset of the oldest message still kept; the end where there is none. */
-  earliestOffset(topic: string, partition: number): Promise<number>;
+  /**
+   * Offset of the oldest message still kept; the end where there is none.
+   * @param nearOffset of a message that is thought to be kept; where Kafka does not tell the start, this finds it
+   */
+  earliestOffset(topic: string, partition: number, nearOffset?: number): Promise<number>;
   /**
    * Offset that the next message will get.
    * @param nearOffset where the end is thought to be; makes probing cheaper

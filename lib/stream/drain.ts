@@ -14,6 +14,8 @@ export interface DrainSource extends PartitionId {
   /** Where a group begins on a partition it has never read. */
   startAt: "earliest" | "latest";
   defaultTenant: string;
+  /** Offset of a message that was just written, where one is known. */
+  recentOffset: number | undefined;
 }
 
 /** The points of the loop at which a crash must do no harm; tests stop there. */
@@ -103,11 +105,11 @@ export async function drainPartition(
 }
 
 async function firstPosition(source: DrainSource, transport: KafkaTransport): Promise<Position> {
-  const { topic, partition, startAt } = source;
+  const { topic, partition, startAt, recentOffset } = source;
   const nextOffset =
     startAt === "earliest"
-      ? await transport.earliestOffset(topic, partition)
-      : await transport.latestOffset(topic, partition);
+      ? await transport.earliestOffset(topic, partition, recentOffset)
+      : await transport.latestOffset(topic, partition, recentOffset);
   return { nextOffset, incarnation: 0 };
 }
 
@@ -122,7 +124,7 @@ async function fetchOrExplain(
   transport: KafkaTransport,
   position: Position,
 ): Promise<Read> {
-  const { topic, partition } = source;
+  const { topic, partition, recentOffset } = source;
   const { nextOffset: offset, incarnation } = position;
   try {
     return {
@@ -132,7 +134,7 @@ async function fetchOrExplain(
   } catch (error) {
     if (!(error instanceof KafkaError) || error.code !== "offset_out_of_range") throw error;
   }
-  const earliest = await transport.earliestOffset(topic, partition);
+  const earliest = await transport.earliestOffset(topic, partition, recentOffset);
   if (earliest > offset) return { kind: "moved", position: { nextOffset: earliest, incarnation } };
   const latest = await transport.latestOffset(topic, partition, offset);
   // Between the two looks the log may have grown past the position: then it is simply read.

@@ -4,14 +4,14 @@
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-const COLON = 0x3a;
 const OPEN_ARRAY = 0x5b;
 const BACKSLASH = 0x5c;
 const OPEN_OBJECT = 0x7b;
 
 /**
- * True when the text holds more than `maxValues` JSON values. Every value is the first one, or stands behind an
- * opening bracket, a comma or a colon, so counting those outside strings counts at least the values.
+ * True when the text holds more than `maxValues` JSON values. Every value is the first one, or the first behind an
+ * opening bracket or a comma, so counting those outside strings counts the values (and each empty array or object
+ * once more).
  * JSON has no raw newline inside a string, so a string ends with its line: where documents stand on lines of their
  * own (NDJSON), an open quote in one of them must not hide the values of the next.
  * O(bytes); stops at the limit. Bytes that cannot hold that many are not looked at.
@@ -29,7 +29,6 @@ export function hasMoreValuesThan(bytes: Uint8Array, maxValues: number): boolean
         i = endOfString(bytes, i + 1, lineEnd);
         break;
       case COMMA:
-      case COLON:
       case OPEN_ARRAY:
       case OPEN_OBJECT:
         if (++values > maxValues) return true;

@@ -149,7 +149,7 @@ describe("faults", () => {
       for (let failure = 0; failure < 12; failure++) {
         await object.alarm();
         const before = Date.now();
-        await object.poke(owned);
+        await object.poke(owned, 0);
         await object.wake(owned);
         delays.push((await state.storage.getAlarm())! - before);
       }
@@ -237,10 +237,12 @@ describe("faults", () => {
     const stub = ownersOf("metrics.raw")[2]!;
     await stub.wake(owned);
     await drain("metrics.raw");
-    expect(await stub.status()).toMatchObject({
-      state: "stopped",
-      error: expect.stringMatching(/made anew/),
-    });
+    await expect
+      .poll(async () => await stub.status(), { timeout: 5_000, interval: 20 })
+      .toMatchObject({
+        state: "stopped",
+        error: expect.stringMatching(/made anew/),
+      });
     expect(await (await send("/kafka/status")).json()).toMatchObject({ kafka_consumer: "stopped" });
   });
 });

@@ -42,6 +42,41 @@ describe("rest-v2", () => {
     },
   }));
 
+  it("finds the start of a log whose old messages have expired", async () => {
+    let nowMs = 1_000_000;
+    const dir = join(dataDir, "expiring");
+    const topic = { name: "old", partitions: 1, retentionMs: 60_000 };
+    const expiring = await openLocalKafka({
+      dataDir: dir,
+      topics: [topic],
+      fsync: false,
+      segmentBytes: 300,
+      now: () => nowMs,
+    });
+    const transport = createRestV2({
+      url: "http://kafka.test",
+      fetch: async (input, init) => await expiring.fetch(new Request(input, init)),
+    });
+    const write = async (count: number) => {
+      for (let i = 0; i < count; i++) await transport.produce("old", [record(0)]);
+    };
+    await write(50);
+    nowMs += 120_000;
+    await write(50);
+    const known = 99;
+    const start = await transport.earliestOffset("old", 0, known);
+    expect(start).toBeGreaterThan(0);
+    const read = async (offset: number) =>
+      await transport.fetch({ topic: "old", partition: 0, offset, maxBytes: 1, waitMs: 0 });
+    await expect(read(start - 1)).rejects.toMatchObject({ code: "offset_out_of_range" });
+    expect(await read(start)).toMatchObject([{ offset: start }]);
+    // By a consumer of its own, where no message is known.
+    expect(await transport.earliestOffset("old", 0)).toBe(start);
+    for (const hint of [undefined, 0, start, 5_000])
+      expect(await transport.latestOffset("old", 0, hint)).toBe(100);
+    await expiring.close();
+  });
+
   it("believes a configured partition count without asking", async () => {
     const transport = overLocalKafka(12);
     expect(await transport.partitionCount("whatever")).toBe(12);

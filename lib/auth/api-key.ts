@@ -72,7 +72,7 @@ export async function authenticate(
   if (!match) return undefined;
   const [, id = "", secret = ""] = match;
   if (id === DEV_KEY_ID) {
-    const isDevKey = options.isDevelopment && isEqual(hashSecret(credential), hashSecret(DEV_KEY));
+    const isDevKey = options.isDevelopment && isEqual(credential, DEV_KEY);
     return isDevKey ? { tenant: DEV_TENANT, keyId: id, scopes: new Set(SCOPES) } : undefined;
   }
   const stored = await store.find(id);

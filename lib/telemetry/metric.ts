@@ -144,15 +144,16 @@ function copyLabels(value: unknown, path: string, into: Record<string, string>):
     return reject("too_many_labels", path, `must hold at most ${MAX_LABELS} labels`).error;
   }
   for (const name of names) {
-    const fault = checkKey(name, () => joinPath(path, name)) ?? checkName(name, joinPath(path, name));
-    if (fault) return fault;
+    const nameFault = checkKey(name, () => "") ?? checkName(name, "");
+    if (nameFault) return { ...nameFault, path: joinPath(path, name).toWellFormed() };
     if (Object.hasOwn(into, name)) {
       return reject("forbidden_key", joinPath(path, name), `repeats the field ${name}`).error;
     }
     const label = value[name];
     if (typeof label === "string") {
-      const labelFault = checkText(label, joinPath(path, name), MAX_LABEL_VALUE_BYTES);
-      if (labelFault) return labelFault;
+      const fault = checkText(label, "", MAX_LABEL_VALUE_BYTES);
+      // Spelled only now: most labels are in order.
+      if (fault) return { ...fault, path: joinPath(path, name) };
       into[name] = label;
     } else if (typeof label === "boolean" || (typeof label === "number" && Number.isFinite(label))) {
       into[name] = String(label);

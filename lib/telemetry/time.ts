@@ -9,6 +9,14 @@ const ISO =
 /** The form we write ourselves, on days that every month has and without leap seconds: it needs no calendar. */
 const CANONICAL = /^\d{4}-\d{2}-(?:0[1-9]|1\d|2[0-8])T\d{2}:\d{2}:[0-5]\d\.\d{3}(?:\d{1,6})?Z$/;
 
+/** The length of the canonical form without a fraction of a millisecond. */
+const MILLIS_LENGTH = 24;
+
+/** True for `2026-11-21T10:00:00.000Z` and its like: the text that {@link formatMoment} would write again. */
+export function isCanonicalMillis(text: string): boolean {
+  return text.length === MILLIS_LENGTH && CANONICAL.test(text);
+}
+
 /** The years that ISO 8601 writes with four digits, 0000 to 9999. */
 const FIRST_MS = Date.parse("0000-01-01T00:00:00.000Z");
 const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
@@ -38,9 +46,12 @@ export function parseTimestamp(value: unknown, path = "timestamp"): Result<Momen
     );
   }
   if (CANONICAL.test(value)) {
-    const ms = Date.parse(value.length === 24 ? value : `${value.slice(0, 23)}Z`);
+    const ms = Date.parse(value.length === MILLIS_LENGTH ? value : `${value.slice(0, 23)}Z`);
     if (!Number.isNaN(ms))
-      return ok({ ms, subMs: value.length === 24 ? 0 : Number(value.slice(23, -1).padEnd(6, "0")) });
+      return ok({
+        ms,
+        subMs: value.length === MILLIS_LENGTH ? 0 : Number(value.slice(23, -1).padEnd(6, "0")),
+      });
     return invalid(path);
   }
   if (/^-?\d{1,19}$/.test(value)) return fromDigits(value, path);

@@ -43,7 +43,10 @@ if (!isInstalled()) {
   process.stderr.write("Installing what package-lock.json names (npm ci) …\n");
   const npm = process.env.npm_execpath;
   const [command, args] = npm ? [process.execPath, [npm]] : ["npm", []];
-  const { status } = spawnSync(command, [...args, "ci", "--no-fund", "--no-audit"], { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync(command, [...args, "ci", "--no-fund", "--no-audit"], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (status !== 0) {
     process.stderr.write("`npm ci` failed; the lines above say why. Mend that and run the command again.\n");
     process.exit(1);

@@ -1,7 +1,7 @@
 // What one deployment is made of, from its environment: settings, topics, groups. Read once an isolate; a wrong
 // setting is told in full, once, and stops everything.
 import { KeyCache } from "../lib/auth/d1-key-store.ts";
-import { readConfig, type Config } from "../lib/config/config.ts";
+import { ConfigError, readConfig, type Config } from "../lib/config/config.ts";
 import { PartitionCounts } from "../lib/kafka/partition-counts.ts";
 import { topicName, type TopicNaming } from "../lib/kafka/topics.ts";
 import { NATIVE_SIGNALS, type NativeSignal } from "../lib/telemetry/signal.ts";
@@ -30,14 +30,24 @@ export function deploymentOf(env: Env): Deployment {
     overrides: config.topicOverrides,
   };
   const group = `${config.KAFKA_CONSUMER_GROUP}-storage`;
+  const subscriptions = NATIVE_SIGNALS.map((signal) => ({
+    group,
+    topic: topicName(naming, signal, "raw"),
+    signal,
+  }));
+  const signalOf = new Map<string, NativeSignal>();
+  for (const { topic, signal } of subscriptions) {
+    const other = signalOf.get(topic);
+    if (other !== undefined) {
+      const message = `names the topic of ${other}, too; a topic holds one signal`;
+      throw new ConfigError([{ setting: `KAFKA_TOPIC_${signal.toUpperCase()}`, message }]);
+    }
+    signalOf.set(topic, signal);
+  }
   const deployment: Deployment = {
     config,
     naming,
-    subscriptions: NATIVE_SIGNALS.map((signal) => ({
-      group,
-      topic: topicName(naming, signal, "raw"),
-      signal,
-    })),
+    subscriptions,
     keys: new KeyCache(),
     partitionCounts: new PartitionCounts(),
   };

@@ -45,6 +45,7 @@ export const prepare: MiddlewareHandler<AppEnv> = async (c, next) => {
   }
   await next();
   c.res.headers.set("X-Request-Id", c.get("requestId"));
+  c.res.headers.set("Cache-Control", "no-store");
   return undefined;
 };
 

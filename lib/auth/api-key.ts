@@ -29,7 +29,7 @@ export interface KeyStore {
 
 /** Public, for development only; refused when ENVIRONMENT is anything else. */
 export const DEV_KEY = "weir_dev_local00000000000000000000";
-export const DEV_TENANT = "dev";
+const DEV_TENANT = "dev";
 const DEV_KEY_ID = "dev";
 
 const KEY = /^weir_([A-Za-z0-9]{1,40})_([A-Za-z0-9]{16,128})$/;

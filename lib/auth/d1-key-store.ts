@@ -1,7 +1,7 @@
 // API keys kept in D1, and a cache before it that is never older than a minute, so that a revocation is in force
 // within 60 s and D1 is not asked at every request.
 import { z } from "zod";
-import { SCOPES, type KeyStore, type StoredKey } from "./api-key.ts";
+import { SCOPES, type KeyStore, type Scope, type StoredKey } from "./api-key.ts";
 
 /** The part of D1 that looking up a key takes. */
 export interface KeyDatabase {
@@ -19,7 +19,14 @@ const row = z.object({
   id: z.string(),
   tenant: z.string(),
   secret_sha256: z.string(),
-  scopes: z.string().transform((text) => z.array(z.enum(SCOPES)).parse(JSON.parse(text))),
+  scopes: z.string().transform((text, context): Scope[] => {
+    try {
+      return z.array(z.enum(SCOPES)).parse(JSON.parse(text));
+    } catch {
+      context.addIssue("is not a JSON array of scopes");
+      return z.NEVER;
+    }
+  }),
   expires_at: z.string().nullable(),
   revoked_at: z.string().nullable(),
 });
@@ -48,7 +55,8 @@ export function createD1KeyStore(db: KeyDatabase): KeyStore {
       }
       const [found] = results;
       if (found === undefined) return undefined;
-      const key = row.parse(found);
+      const { data: key, error } = row.safeParse(found);
+      if (!key) throw new KeyStoreError(`the stored key ${id} cannot be read`, { cause: error });
       return {
         id: key.id,
         tenant: key.tenant,

@@ -39,11 +39,10 @@ export const settingsSchema = z.object({
   KAFKA_REST_TOKEN: optionalText.describe(
     "bearer token for the REST proxy, instead of user and password; a secret",
   ),
-  KAFKA_PARTITIONS: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(10_000)
+  KAFKA_PARTITIONS: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, "must be a whole number from 1 to 9999")
+    .transform(Number)
     .optional()
     .describe("partitions of each topic, where the proxy tells no count; unset: found by probing reads"),
   KAFKA_CONSUMER_GROUP: z

@@ -1,8 +1,8 @@
 // The topics' names and how each is made. TOPIC_TEMPLATE renames them all, KAFKA_TOPIC_* the raw ones singly.
 import { SIGNALS, type Signal } from "../telemetry/signal.ts";
 
-export const STAGES = ["raw", "processed", "dlq", "late"] as const;
-export type Stage = (typeof STAGES)[number];
+const STAGES = ["raw", "processed", "dlq", "late"] as const;
+type Stage = (typeof STAGES)[number];
 
 export interface TopicNaming {
   template: string;

@@ -2,8 +2,8 @@
 import { ok, reject, type Result } from "../telemetry/result.ts";
 import { formatMoment, momentToNanos, nanosToMoment, parseTimestamp } from "../telemetry/time.ts";
 
-export const DEFAULT_LIMIT = 100;
-export const MAX_LIMIT = 1_000;
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
 
 /** The sort key of a page's last row; its fields and order are the storage's (see PageKey there). */
 export interface Cursor {

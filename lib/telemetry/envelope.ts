@@ -7,7 +7,7 @@ import { ok, reject, type Rejection, type Result } from "./result.ts";
 import { utf8Bytes } from "./text.ts";
 import { NATIVE_SIGNALS, type NativeSignal } from "./signal.ts";
 
-export const ENVELOPE_VERSION = 1;
+const ENVELOPE_VERSION = 1;
 
 const utf8 = new TextEncoder();
 

@@ -76,7 +76,7 @@ export function validateEvent(input: unknown, context: ValidationContext): Resul
     data: data as JsonValue,
   };
   if (Object.keys(attributes.value).length > 0) event.attributes = attributes.value;
-  if (typeof id === "string") event.id = id;
-  if (typeof key === "string") event.key = key;
+  if (typeof id === "string" && id !== "") event.id = id;
+  if (typeof key === "string" && key !== "") event.key = key;
   return ok(event);
 }

@@ -93,7 +93,7 @@ export function validateLog(input: unknown, context: ValidationContext): Result<
   };
   if (typeof service === "string") log.service = service;
   if (typeof host === "string") log.host = host;
-  if (typeof id === "string") log.id = id;
+  if (typeof id === "string" && id !== "") log.id = id;
   return ok(log);
 }
 

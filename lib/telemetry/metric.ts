@@ -101,7 +101,7 @@ export function validateMetric(input: unknown, context: ValidationContext): Resu
   const timestamp = readTime(input.timestamp, context);
   if (!timestamp.ok) return timestamp;
   const metric: Metric = { timestamp: timestamp.value, name: name as string, value: value as number, labels };
-  if (typeof input.id === "string") metric.id = input.id;
+  if (typeof input.id === "string" && input.id !== "") metric.id = input.id;
   return ok(metric);
 }
 

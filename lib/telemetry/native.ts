@@ -108,7 +108,7 @@ function decodeJson(signal: NativeSignal, json: unknown): Result<DecodedBody> {
   if (isPlainObject(json) && Object.hasOwn(json, listField)) {
     const list = json[listField];
     if (!Array.isArray(list)) return reject("wrong_type", listField, "must be an array of records");
-    const agentVersion = json.agent_version;
+    const agentVersion = json.agent_version ?? undefined;
     if (agentVersion !== undefined && (typeof agentVersion !== "string" || agentVersion.length > 100)) {
       return reject("wrong_type", "agent_version", "must be a text of at most 100 characters");
     }

@@ -38,7 +38,7 @@ export function checkName(value: unknown, path: string): Rejection | undefined {
   return checkText(value, path, MAX_NAME_BYTES);
 }
 
-/** An optional short text such as `service`, `host`, `id`, `key`. `null` counts as absent. */
+/** An optional short text such as `service`, `host`, `id`, `key`. `null` counts as absent, an empty id or key too. */
 export function checkOptionalText(value: unknown, path: string): Rejection | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "string") return reject("wrong_type", path, "must be a text").error;

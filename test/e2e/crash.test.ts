@@ -25,9 +25,9 @@ describe("kill -9 of local-kafka during load", () => {
       const service = "crash";
       const acknowledged = new Set<string>();
       const others: number[] = [];
-      let isOver = false;
+      const load = new AbortController();
       const client = async (n: number) => {
-        for (let i = 0; !isOver; i++) {
+        for (let i = 0; !load.signal.aborted; i++) {
           const ids = [0, 1, 2].map((part) => `${n}-${i}-${part}`);
           const entries = ids.map((id) => ({ message: id, service, host: `h${n}` }));
           const response = await postLogs(weir.url, entries).catch(() => undefined);
@@ -45,7 +45,7 @@ describe("kill -9 of local-kafka during load", () => {
       }
       const atRestart = acknowledged.size;
       await until(() => acknowledged.size >= atRestart + 300, 30_000);
-      isOver = true;
+      load.abort();
       await Promise.all(clients);
       // A client was never told anything but "accepted" or "send it again".
       expect(

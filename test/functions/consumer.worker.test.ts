@@ -214,12 +214,12 @@ describe("faults", () => {
   it("of a lost commit answer do not store twice", async () => {
     await postLogs("answer lost");
     const batch = env.DB.batch.bind(env.DB);
-    const lossy = vi
-      .spyOn(Object.getPrototypeOf(env.DB), "batch")
-      .mockImplementationOnce(async (...args: unknown[]) => {
-        await batch(...(args as Parameters<typeof batch>));
-        throw new Error("D1_ERROR: Network connection lost.");
-      });
+    const loseAnswer = async (...statements: Parameters<typeof batch>): Promise<never> => {
+      await batch(...statements);
+      throw new Error("D1_ERROR: Network connection lost.");
+    };
+    const prototype = Object.getPrototypeOf(env.DB) as { batch: typeof batch };
+    const lossy = vi.spyOn(prototype, "batch").mockImplementationOnce(loseAnswer);
     await drain("logs.raw");
     lossy.mockRestore();
     await expect.poll(storedLogs, { timeout: 10_000, interval: 50 }).toHaveLength(1);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLocalKafka, type LocalKafka } from "../../local-kafka/broker.ts";
-import type { KafkaFault } from "./worker/kafka-control.ts";
+import type { KafkaFault } from "./kafka-fault.ts";
 
 export interface KafkaGateway {
   fetch(request: Request): Promise<Response>;
@@ -28,7 +28,7 @@ export async function startKafkaGateway(): Promise<KafkaGateway> {
         ...(incoming.body ? { body: await incoming.arrayBuffer() } : {}),
       });
       if (host === "kafka.test") return await answerKafka(kafka, faults, request);
-      if (host === "control.test") return await control(kafka, faults, pathname, request);
+      if (host === "control.test") return await control(faults, pathname, request);
       return new Response(`no test may reach ${host}`, { status: 599 });
     },
   };
@@ -47,19 +47,10 @@ async function answerKafka(kafka: LocalKafka, faults: KafkaFault[], request: Req
   });
 }
 
-async function control(
-  kafka: LocalKafka,
-  faults: KafkaFault[],
-  path: string,
-  request: Request,
-): Promise<Response> {
+async function control(faults: KafkaFault[], path: string, request: Request): Promise<Response> {
   if (path === "/faults") {
-    const fault: KafkaFault = await request.json();
-    faults.push(fault);
+    faults.push((await request.json()) as KafkaFault);
   } else if (path === "/reset") faults.length = 0;
-  else if (path === "/topics") {
-    const { name, partitions }: { name: string; partitions: number } = await request.json();
-    await kafka.createTopic({ name, partitions });
-  } else return new Response("no such control", { status: 404 });
+  else return new Response("no such control", { status: 404 });
   return new Response(null, { status: 204 });
 }

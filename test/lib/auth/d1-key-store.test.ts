@@ -152,7 +152,7 @@ describe("D1", () => {
   it.each([{ scopes: '["root"]' }, { scopes: "ingest" }, { tenant: null }])(
     "a row that is no key (%j) is no principal",
     async (changes) => {
-      await expect(find(changes)).rejects.toThrow(/invalid_|JSON/);
+      await expect(find(changes)).rejects.toBeInstanceOf(KeyStoreError);
     },
   );
 

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   formatMoment,
+  isCanonicalMillis,
   momentToNanos,
   nanosToMoment,
   parseTimestamp,
@@ -198,6 +199,28 @@ describe("round trips", () => {
 const isLeap = (year: number) => (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
 const days = (year: number, month: number) =>
   [31, isLeap(year) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1] ?? 0;
+
+it("takes a text for canonical only where writing its moment gives that text again", () => {
+  const near = fc.oneof(
+    moments.map(formatMoment),
+    fc.constantFrom(
+      "2026-11-21T24:00:00.000Z",
+      "2026-11-21T23:59:60.000Z",
+      "2026-02-29T10:00:00.000Z",
+      "2026-04-31T10:00:00.000Z",
+      "2026-11-21T10:00:00.000z",
+    ),
+  );
+  let canonical = 0;
+  fc.assert(
+    fc.property(near, (text) => {
+      if (isCanonicalMillis(text)) canonical++;
+      expect(!isCanonicalMillis(text) || read(text) === text).toBe(true);
+    }),
+    RUNS,
+  );
+  expect(canonical).toBeGreaterThan(100);
+});
 
 it("takes exactly the days that the calendar has, in every form", () => {
   const years = fc.oneof(

@@ -1,0 +1,2 @@
+export function build(names?: string[]): Promise<void>;
+export class BuildError extends Error {}

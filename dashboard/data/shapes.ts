@@ -1,0 +1,109 @@
+// The public API's answers as this page reads them. A list that is a list is taken; an entry in it that is not
+// what the contract says is left out, so that one odd record never blanks a panel.
+
+export interface MetricPoint {
+  value: number;
+  labels: Record<string, string>;
+  /** Milliseconds since the epoch. */
+  atMs: number;
+}
+
+export interface LogEntry {
+  atMs: number;
+  level: string;
+  message: string;
+  service: string;
+  host: string;
+  attributes: Record<string, unknown>;
+}
+
+export interface PartitionLag {
+  group: string;
+  topic: string;
+  partition: number;
+  /** Records behind the log's end; undefined where the transport cannot tell. */
+  lag: number | undefined;
+  end: number | undefined;
+  /** Records stored so far. */
+  records: number;
+  error: string;
+}
+
+export interface KafkaStatus {
+  producer: string;
+  consumer: string;
+  transport: string;
+  acks: string;
+  /** Records waiting in the spillway; undefined when the answer does not say. */
+  spilled: number | undefined;
+}
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const text = (value: unknown): string =>
+  typeof value === "string" || typeof value === "number" ? String(value) : "";
+const figure = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isFinite(value) ? value : undefined;
+
+function list<T>(json: unknown, parse: (entry: Json) => T | undefined): T[] | undefined {
+  if (!Array.isArray(json)) return undefined;
+  return json.filter(isObject).flatMap((entry) => parse(entry) ?? []);
+}
+
+export function parseMetrics(json: unknown): MetricPoint[] | undefined {
+  return list(json, (entry) => {
+    const value = figure(entry["value"]);
+    const atMs = Date.parse(text(entry["timestamp"]));
+    if (value === undefined || Number.isNaN(atMs)) return undefined;
+    const labels = isObject(entry["labels"]) ? entry["labels"] : {};
+    return {
+      value,
+      atMs,
+      labels: Object.fromEntries(Object.entries(labels).map(([name, of]) => [name, text(of)])),
+    };
+  });
+}
+
+export function parseLogs(json: unknown): LogEntry[] | undefined {
+  return list(json, ({ timestamp, level, message, service, host, attributes }) => {
+    const atMs = Date.parse(text(timestamp));
+    if (Number.isNaN(atMs)) return undefined;
+    return {
+      atMs,
+      level: text(level).toUpperCase(),
+      message: typeof message === "string" ? message : (JSON.stringify(message) ?? ""),
+      service: text(service),
+      host: text(host),
+      attributes: isObject(attributes) ? attributes : {},
+    };
+  });
+}
+
+export function parseLag(json: unknown): PartitionLag[] | undefined {
+  return list(json, ({ group, topic, partition, lag, end, records, error }) => {
+    if (typeof topic !== "string") return undefined;
+    return {
+      group: text(group),
+      topic,
+      partition: figure(partition) ?? -1,
+      lag: figure(lag),
+      end: figure(end),
+      records: figure(records) ?? 0,
+      error: isObject(error) ? text(error["message"]) : text(error),
+    };
+  });
+}
+
+export function parseStatus(json: unknown): KafkaStatus | undefined {
+  if (!isObject(json)) return undefined;
+  const { spill } = json;
+  return {
+    producer: text(json["kafka_producer"]) || "unknown",
+    consumer: text(json["kafka_consumer"]) || "unknown",
+    transport: text(json["transport"]),
+    acks: text(json["acks"]),
+    spilled: isObject(spill) ? figure(spill["records"]) : figure(spill),
+  };
+}

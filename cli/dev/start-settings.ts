@@ -40,14 +40,17 @@ export function readStartSettings(
     const value = values[name];
     if (value !== undefined) bindings[name] = value;
   }
-  faults.push(...faultsOf(bindings));
-  if (faults.length > 0) return { faults };
-
-  const devKey = bindings["ENVIRONMENT"] === "development" ? publicDevKey : undefined;
   const elsewhere =
     (values["KAFKA_TRANSPORT"] ?? "rest-v2") !== "rest-v2" ||
     values["KAFKA_ENABLED"] === "false" ||
     values["KAFKA_REST_URL"] !== undefined;
+  // Checked as the worker will get them: the address of local-kafka is put in once it is known.
+  faults.push(
+    ...faultsOf(elsewhere ? bindings : { ...bindings, KAFKA_REST_URL: `http://127.0.0.1:${kafkaPort}` }),
+  );
+  if (faults.length > 0) return { faults };
+
+  const devKey = bindings["ENVIRONMENT"] === "development" ? publicDevKey : undefined;
   return {
     settings: {
       port,

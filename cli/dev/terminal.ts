@@ -60,7 +60,8 @@ export class Terminal {
     ]);
     const body = `{"level":"INFO","service":"shell","message":"hello from curl"}`;
     const curl = `curl ${run.url}/api/v1/logs -H 'Authorization: Bearer ${devKey ?? "YOUR_KEY"}' -H 'Content-Type: application/json' -d '${body}'`;
-    const folder = relative(process.cwd(), settings.dataDir) || settings.dataDir;
+    const inside = relative(process.cwd(), settings.dataDir);
+    const folder = inside === "" || inside.startsWith("..") ? settings.dataDir : inside;
     this.#write(
       [
         "",

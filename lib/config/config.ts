@@ -73,6 +73,12 @@ export function readConfig(env: Record<string, unknown>): Config {
 function conflicts(present: Record<string, unknown>): ConfigFault[] {
   const faults: ConfigFault[] = [];
   const has = (name: string) => present[name] !== undefined;
+  if ((present.ENVIRONMENT ?? "production") === "production" && !has("KAFKA_REST_URL")) {
+    faults.push({
+      setting: "KAFKA_REST_URL",
+      message: "must be set in production; its default is local-kafka's address",
+    });
+  }
   if (has("KAFKA_REST_USERNAME") !== has("KAFKA_REST_PASSWORD")) {
     const [missing, given] = has("KAFKA_REST_USERNAME")
       ? ["KAFKA_REST_PASSWORD", "KAFKA_REST_USERNAME"]

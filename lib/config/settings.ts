@@ -33,7 +33,7 @@ export const settingsSchema = z.object({
     .describe("how Kafka is reached: `rest-v2` is Redpanda's HTTP proxy API"),
   KAFKA_REST_URL: httpUrl
     .default("http://127.0.0.1:18082")
-    .describe("address of the REST proxy; the default is local-kafka's"),
+    .describe("address of the REST proxy; the default is local-kafka's, and not taken in production"),
   KAFKA_REST_USERNAME: optionalText.describe("user name for the REST proxy (Basic)"),
   KAFKA_REST_PASSWORD: optionalText.describe("password for the REST proxy (Basic); a secret"),
   KAFKA_REST_TOKEN: optionalText.describe(

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError, readConfig } from "../../../lib/config/config.ts";
+import { ConfigError, readConfig as readWholeConfig } from "../../../lib/config/config.ts";
+
+/** With the one setting that production cannot do without. */
+const readConfig = (env: Record<string, unknown>) =>
+  readWholeConfig({ KAFKA_REST_URL: "https://proxy.example", ...env });
 
 function faultsOf(env: Record<string, unknown>): ConfigError {
   try {
@@ -14,7 +18,12 @@ function faultsOf(env: Record<string, unknown>): ConfigError {
 const wrongSettings = (env: Record<string, unknown>) => faultsOf(env).faults.map(({ setting }) => setting);
 
 describe("what is taken", () => {
-  it("works with nothing set, as production", () => {
+  it("needs the proxy's address in production only", () => {
+    expect(() => readWholeConfig({})).toThrow(/KAFKA_REST_URL must be set in production/);
+    expect(readWholeConfig({ ENVIRONMENT: "development" }).KAFKA_REST_URL).toBe("http://127.0.0.1:18082");
+  });
+
+  it("works with nothing else set, as production", () => {
     expect(readConfig({})).toMatchObject({
       ENVIRONMENT: "production",
       KAFKA_TRANSPORT: "rest-v2",

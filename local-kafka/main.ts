@@ -99,6 +99,8 @@ async function start({ host, port, dataDir, topics }: Settings): Promise<void> {
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("disconnect", stop);
+  // Whoever started it may have gone while it was loading.
+  if (process.send && !process.connected) return stop();
   process.send?.({ type: "ready", url: server.url });
   process.stdout.write(`local-kafka ready on ${server.url}\n`);
 }

@@ -24,6 +24,8 @@ function stopRequested(): AbortSignal {
   process.on("SIGTERM", request);
   process.on("SIGINT", request);
   if (process.channel) process.on("disconnect", () => stop.abort());
+  // Whoever started it may have gone while it was loading.
+  if (process.send && !process.connected) stop.abort();
   return stop.signal;
 }
 

@@ -41,8 +41,10 @@ function pidOf(weir: StartedWeir, role: Role): number {
   return pid;
 }
 
-/** Who is left once all had time to end. */
+/** Who is left once all had time to end, and Node has heard of it. */
 async function survivorsOf(weir: StartedWeir): Promise<string[]> {
+  const { process: started } = weir;
+  await until(() => started.exitCode !== null || started.signalCode !== null, goneMs).catch(() => {});
   await until(() => weir.survivors().length === 0, goneMs).catch(() => {});
   return weir.survivors().map(({ command }) => command);
 }

@@ -6,7 +6,7 @@ import { ConfigError } from "../lib/config/config.ts";
 import { problem } from "../lib/http/problem.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { StorageError } from "../lib/storage/storage.ts";
-import type { Rejection } from "../lib/telemetry/result.ts";
+import { reject, type Rejection } from "../lib/telemetry/result.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
 
 export interface AppEnv {
@@ -27,11 +27,8 @@ export const prepare: MiddlewareHandler<AppEnv> = async (c, next) => {
   const given = c.req.header("x-request-id");
   c.set("requestId", given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID());
   if (CONTROL.test(decodedPath(c.req.url))) {
-    return refuse(c, {
-      reason: "malformed_path",
-      path: "",
-      message: "The path must not hold control characters.",
-    });
+    const { error } = reject("malformed_path", "", "must not hold control characters");
+    return refuse(c, error, {}, "The path");
   }
   try {
     c.set("deployment", deploymentOf(c.env));
@@ -80,14 +77,15 @@ export function requireScope(scope: Scope): MiddlewareHandler<AppEnv> {
   };
 }
 
-/** A refusal of the request as a whole. */
-export function refuse(c: AppContext, rejection: Rejection, headers: Record<string, string> = {}): Response {
-  const { reason, path, message } = rejection;
+/** A refusal of the request as a whole; `subject` is what the rejection's message speaks of where it has no path. */
+export function refuse(
+  c: AppContext,
+  { reason, path, message }: Rejection,
+  headers: Record<string, string> = {},
+  subject = "The body",
+): Response {
   return problem(reason, {
-    detail:
-      path === ""
-        ? `The body ${message}.`.replace("The body The", "The").replace("..", ".")
-        : `\`${path}\` ${message}.`,
+    detail: `${path === "" ? subject : `\`${path}\``} ${message}.`,
     requestId: c.get("requestId"),
     errors: [{ path, reason, message }],
     headers,

@@ -43,12 +43,12 @@ export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Re
   return new Response(JSON.stringify(body), { status: isPartial ? 207 : 202, headers });
 }
 
-/** 503: nothing of the request is durable, so the client may send it again as it is. */
+/** 503: nothing of the request is known to be durable, so the client is to send it again as it is. */
 export function kafkaUnavailable(error: KafkaError | undefined, requestId: string): Response {
   const seconds = Math.max(RETRY_AFTER_S, Math.ceil((error?.retryAfterMs ?? 0) / 1000));
   return problem("kafka_unavailable", {
     // The code says enough: addresses and messages of the cluster are for the operator's log, not for clients.
-    detail: `Nothing was accepted: Kafka did not take the records (${error?.code ?? "unavailable"}). Send the request again.`,
+    detail: `Kafka did not confirm the records (${error?.code ?? "unavailable"}), so none is accepted. Send the request again.`,
     requestId,
     headers: { "Retry-After": String(seconds) },
   });

@@ -46,10 +46,18 @@ ops.get("/api/v1/lag", requireScope("operator"), async (c) => {
   return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
 });
 
+interface OwnerStatus {
+  group: string;
+  topic: string;
+  partition: number;
+  state: ConsumerStatus["state"] | "unknown";
+  error: string | null;
+}
+
 /** One word for all owners: the worst of them. */
-function consumerState(states: ReadonlySet<ConsumerStatus["state"]>, isKafkaAway: boolean): string {
+function consumerState(states: ReadonlySet<OwnerStatus["state"]>, isKafkaAway: boolean): string {
   if (states.has("stopped")) return "stopped";
-  if (states.has("retrying") || isKafkaAway) return "retrying";
+  if (states.has("retrying") || states.has("unknown") || isKafkaAway) return "retrying";
   return "running";
 }
 
@@ -66,13 +74,21 @@ async function describeKafka(
   }
 }
 
-async function describeOwner(
-  env: Env,
-  owned: Owned,
-): Promise<{ group: string; topic: string; partition: number } & ConsumerStatus> {
+async function describeOwner(env: Env, owned: Owned): Promise<OwnerStatus> {
   const { group, topic, partition } = owned;
-  const { state, error } = await ownerOf(env, owned).status();
-  return { group, topic, partition, state, error };
+  try {
+    const { state, error } = await ownerOf(env, owned).status();
+    return { group, topic, partition, state, error };
+  } catch (error) {
+    // One owner that cannot be asked must not hide the others.
+    return {
+      group,
+      topic,
+      partition,
+      state: "unknown",
+      error: error instanceof Error ? error.message : String(error),
+    };
+  }
 }
 
 async function lagOf(transport: KafkaTransport, owned: Owned, progress: Progress[]): Promise<object> {
@@ -87,6 +103,7 @@ async function lagOf(transport: KafkaTransport, owned: Owned, progress: Progress
     committed: known?.nextOffset ?? null,
     records: known?.recordsTotal ?? 0,
     dead_letters: known?.deadTotal ?? 0,
+    expired: known?.expiredTotal ?? 0,
     updated_at: known?.updatedAt ?? null,
   };
   try {

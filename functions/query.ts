@@ -10,6 +10,9 @@ import {
 } from "../lib/query/page.ts";
 import { createD1QueryStore } from "../lib/storage/d1-query.ts";
 import type { Found, PageRequest } from "../lib/storage/storage.ts";
+import { MAX_LABELS } from "../lib/telemetry/limits.ts";
+import { normalizeLevel } from "../lib/telemetry/log.ts";
+import { reject } from "../lib/telemetry/result.ts";
 import { formatMoment, nanosToMoment } from "../lib/telemetry/time.ts";
 import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
 
@@ -33,7 +36,7 @@ query.get("/api/v1/logs", requireScope("query"), (c) =>
       ...request,
       text: c.req.query("q"),
       service: c.req.query("service"),
-      level: c.req.query("level"),
+      level: normalizeLevel(c.req.query("level")),
     }),
   ),
 );
@@ -56,6 +59,15 @@ async function list(
   if (!known.ok) return refuse(c, known.error);
   const page = parsePage(url.searchParams, Date.now());
   if (!page.ok) return refuse(c, page.error);
+  const labels = [...url.searchParams.keys()].filter((name) => name.startsWith(LABEL_PREFIX));
+  if (labels.length > MAX_LABELS) {
+    const { error } = reject(
+      "invalid_query",
+      "label.…",
+      `may stand at most ${MAX_LABELS} times, as often as a metric has labels`,
+    );
+    return refuse(c, error);
+  }
   const found = await find({ tenant: c.get("principal").tenant, ...page.value });
   return answerPage(c, url, page.value, found);
 }

@@ -38,6 +38,7 @@ export const prepare: MiddlewareHandler<AppEnv> = async (c, next) => {
     return problem("misconfigured", {
       detail: "A setting of this deployment is wrong; the log names it.",
       requestId: c.get("requestId"),
+      headers: { "Retry-After": "60" },
     });
   }
   await next();
@@ -95,7 +96,8 @@ export function refuse(
 /** What was thrown: a store that does not answer is 503, anything else is a fault of ours. */
 export function answerError(error: Error, c: AppContext): Response {
   const requestId = c.get("requestId");
-  logger.error("request_failed", { request_id: requestId, name: error.name, message: error.message });
+  const cause = error.cause instanceof Error ? error.cause.message : undefined;
+  logger.error("request_failed", { request_id: requestId, name: error.name, message: error.message, cause });
   if (error instanceof StorageError || error instanceof KeyStoreError) {
     const headers = { "Retry-After": "2" };
     return problem("storage_unavailable", {

@@ -29,6 +29,7 @@ CREATE TABLE offsets (
   next_offset INTEGER NOT NULL,
   records_total INTEGER NOT NULL,
   dead_total INTEGER NOT NULL,
+  expired_total INTEGER NOT NULL, -- messages that retention removed before they were read
   updated_at TEXT NOT NULL,
   PRIMARY KEY (group_id, topic, partition)
 ) WITHOUT ROWID;

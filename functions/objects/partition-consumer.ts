@@ -22,7 +22,7 @@ const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 60_000;
 
 export interface ConsumerStatus {
-  state: "idle" | "running" | "retrying" | "stopped";
+  state: "running" | "retrying" | "stopped";
   error: string | null;
 }
 
@@ -37,7 +37,7 @@ export class PartitionConsumer extends DurableObject<Env> {
   #lastPokeMs = 0;
   #lastFetchMs = 0;
   #recentOffset: number | undefined;
-  #status: ConsumerStatus = { state: "idle", error: null };
+  #status: ConsumerStatus | undefined;
 
   /** The log grew, to a message at `offset`: read it soon. Many pokes make one reading. */
   async poke(owned: Owned, offset: number): Promise<void> {
@@ -46,12 +46,17 @@ export class PartitionConsumer extends DurableObject<Env> {
     await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
   }
 
-  /** The cron's call: read now, whatever alarms were lost. */
+  /** The cron's call: read now, whatever alarms were lost, from where the store says now. */
   async wake(owned: Owned): Promise<void> {
+    this.#position = undefined;
     await this.#arm(owned, Date.now());
   }
 
-  status(): ConsumerStatus {
+  async status(): Promise<ConsumerStatus> {
+    this.#status ??= (await this.ctx.storage.get<ConsumerStatus>("status")) ?? {
+      state: "running",
+      error: null,
+    };
     return this.#status;
   }
 
@@ -59,14 +64,14 @@ export class PartitionConsumer extends DurableObject<Env> {
     const owned = await this.ctx.storage.get<Owned>("owned");
     if (!owned) return;
     this.#armedMs = undefined;
-    this.#status = { state: "running", error: null };
+    // A failure is settled here, never thrown on, since alarms that fail are given up.
+    let result: DrainResult;
     try {
-      await this.#settle(owned, await this.#drain(owned));
-      this.#failures = 0;
+      result = await this.#drain(owned);
     } catch (error) {
-      // A fault of the world: nothing is lost by it. Never thrown on, since alarms that fail are given up.
-      await this.#backOff(owned, error);
+      return await this.#backOff(owned, error instanceof Error ? error.message : String(error));
     }
+    await this.#settle(owned, result);
   }
 
   /** Called at each step of the loop; a test that needs a crash at a step overrides it. */
@@ -98,38 +103,57 @@ export class PartitionConsumer extends DurableObject<Env> {
 
   async #settle(owned: Owned, result: DrainResult): Promise<void> {
     const { group, topic, partition } = owned;
-    const { records, deadLetters, expired, reason } = result;
+    const { records, deadLetters, expired, reason = null } = result;
     if (expired > 0) logger.error("messages_expired_unread", { group, topic, partition, messages: expired });
     if (deadLetters > 0)
       logger.warn("dead_letters", { group, topic, partition, records, dead_letters: deadLetters });
+    // Whoever makes progress is not backing off, even where some calls fail.
+    if (result.commits > 0 || result.state !== "failed") this.#failures = 0;
     switch (result.state) {
       case "caught-up":
-        this.#status = { state: "idle", error: null };
+        await this.#setStatus({ state: "running", error: null });
         // What an isolate held back within the poke window must not wait for the next poke.
         if (this.#lastFetchMs < this.#lastPokeMs + POKE_WINDOW_MS)
           await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
         return;
       case "budget":
       case "fenced":
+        await this.#setStatus({ state: "running", error: null });
         await this.#arm(owned, Date.now());
         return;
       case "stopped":
-        this.#status = { state: "stopped", error: reason ?? null };
-        logger.error("partition_stopped", { group, topic, partition, reason });
+        await this.#setStatus({ state: "stopped", error: reason });
+        logger.error("partition_stopped", { group, topic, partition, reason: reason ?? undefined });
+        return;
+      case "failed":
+        await this.#backOff(owned, reason);
     }
   }
 
-  async #backOff({ group, topic, partition }: Owned, error: unknown): Promise<void> {
-    this.#position = undefined;
+  async #backOff({ group, topic, partition }: Owned, reason: string | null): Promise<void> {
     this.#failures++;
-    const message = error instanceof Error ? error.message : String(error);
     const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
     const delayMs = ceilingMs / 2 + (Math.random() * ceilingMs) / 2;
     this.#notBeforeMs = Date.now() + delayMs;
-    this.#status = { state: "retrying", error: message };
-    logger.error("drain_failed", { group, topic, partition, failures: this.#failures, message });
     this.#armedMs = this.#notBeforeMs;
+    logger.error("drain_failed", {
+      group,
+      topic,
+      partition,
+      failures: this.#failures,
+      message: reason ?? undefined,
+    });
+    await this.#setStatus({ state: "retrying", error: reason });
     await this.ctx.storage.setAlarm(this.#notBeforeMs);
+  }
+
+  /** Kept in storage where it is not the usual one, so that it outlives the object's memory. */
+  async #setStatus(status: ConsumerStatus): Promise<void> {
+    const before = await this.status();
+    this.#status = status;
+    if (before.state === status.state && before.error === status.error) return;
+    if (status.state === "running") await this.ctx.storage.delete("status");
+    else await this.ctx.storage.put("status", status);
   }
 
   /** Sets the alarm unless an earlier one is set; never before a backoff ends. Touches no storage while one is pending. */
@@ -145,6 +169,7 @@ export class PartitionConsumer extends DurableObject<Env> {
     }
     // An alarm that an earlier life of this object set is only ever replaced by an earlier one.
     const setMs = await this.ctx.storage.getAlarm();
-    if (setMs === null || setMs > wantedMs) await this.ctx.storage.setAlarm(wantedMs);
+    const isLost = setMs !== null && setMs < Date.now() - LOST_ALARM_MS;
+    if (setMs === null || setMs > wantedMs || isLost) await this.ctx.storage.setAlarm(wantedMs);
   }
 }

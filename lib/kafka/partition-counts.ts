@@ -13,7 +13,8 @@ export class PartitionCounts {
     const known = this.#known.get(topic);
     if (known && nowMs - known.readAtMs < TTL_MS) return known.count;
     try {
-      const count = await transport.partitionCount(topic);
+      // Kafka never takes partitions away; a smaller count is a broker that has not heard of all of them yet.
+      const count = Math.max(known?.count ?? 0, await transport.partitionCount(topic));
       this.#known.set(topic, { count, readAtMs: nowMs });
       return count;
     } catch (error) {

@@ -28,7 +28,7 @@ async function probe(reader: Reader, topic: string, partition: number, offset: n
 
 /** Counts a topic's partitions: an offset no log reaches is out of range where there is a partition. */
 export async function countPartitions(reader: Reader, topic: string): Promise<number> {
-  const exists = async (partition: number): Promise<boolean> => {
+  const isThere = async (partition: number): Promise<boolean> => {
     try {
       await reader.fetch({ topic, partition, offset: Number.MAX_SAFE_INTEGER, maxBytes: 1, waitMs: 0 });
       return true;
@@ -39,6 +39,8 @@ export async function countPartitions(reader: Reader, topic: string): Promise<nu
       throw error;
     }
   };
+  // A broker that restarts may not know for a moment what it has: a "no" counts when it is said twice.
+  const exists = async (partition: number) => (await isThere(partition)) || (await isThere(partition));
   if (!(await exists(0))) {
     throw new KafkaError(
       "unknown_topic",
@@ -163,8 +165,9 @@ async function readEarliest(client: RestClient, topic: string, partition: number
       });
       if (answer.status !== 200)
         throw fromHttpStatus(answer, `looking for the start of ${topic}/${partition}`);
-      const records = recordsAnswer.parse(answer.json ?? []);
-      const found = records.find((record) => record.partition === partition);
+      const records = recordsAnswer.safeParse(answer.json ?? []);
+      if (!records.success) throw new KafkaError("bad_answer", "reading as a group: not a list of records");
+      const found = records.data.find((record) => record.partition === partition);
       if (found) return found.offset;
     }
   } finally {

@@ -64,14 +64,46 @@ export async function produceWithRetry(
         retryAfterMs = Math.max(retryAfterMs, outcome.error.retryAfterMs ?? 0);
       }
     });
-    if (again.length === 0 || attempt >= options.maxAttempts) return outcomes;
+    if (again.length === 0 || attempt >= options.maxAttempts) {
+      return await splitTooLarge(transport, topic, records, outcomes, options, timing);
+    }
     const backoffMs =
       timing.random() * Math.min(options.maxDelayMs, options.baseDelayMs * 2 ** (attempt - 1));
     const delayMs = Math.max(backoffMs, retryAfterMs);
-    if (timing.now() - startMs + delayMs >= options.deadlineMs) return outcomes;
+    if (timing.now() - startMs + delayMs >= options.deadlineMs) {
+      return await splitTooLarge(transport, topic, records, outcomes, options, timing);
+    }
     await timing.sleep(delayMs);
     pending = again;
   }
+}
+
+/**
+ * "Too large" may mean the request or the batch it makes in a partition, not the message: what was refused together is
+ * sent again in halves, in order, and only a message that is refused alone is too large itself. O(log n) rounds.
+ */
+async function splitTooLarge(
+  transport: KafkaTransport,
+  topic: string,
+  records: readonly ProduceRecord[],
+  outcomes: ProduceOutcome[],
+  options: RetryOptions,
+  timing: Timing,
+): Promise<ProduceOutcome[]> {
+  const refused = [...outcomes.keys()].filter((position) => isTooLarge(outcomes[position]));
+  if (refused.length === 0 || records.length === 1) return outcomes;
+  const middle = refused.length === records.length ? Math.ceil(refused.length / 2) : refused.length;
+  for (const positions of [refused.slice(0, middle), refused.slice(middle)]) {
+    if (positions.length === 0) continue;
+    const part = positions.map((position) => records[position] as ProduceRecord);
+    const answers = await produceWithRetry(transport, topic, part, options, timing);
+    positions.forEach((position, i) => (outcomes[position] = answers[i] ?? missingAnswer()));
+  }
+  return outcomes;
+}
+
+function isTooLarge(outcome: ProduceOutcome | undefined): boolean {
+  return outcome?.ok === false && outcome.error.code === "too_large";
 }
 
 async function produceOnce(

@@ -5,9 +5,10 @@ import { withDeadline, type D1, type D1Statement } from "./d1-database.ts";
 import type { PartitionCommit, PartitionId, Position, Progress, Row, StreamStore } from "./storage.ts";
 import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
 import type { NativeSignal } from "../telemetry/signal.ts";
+import { utf8Bytes } from "../telemetry/text.ts";
 
-/** D1 takes values up to 2 MB; half of it leaves room for multi-byte text. */
-const MAX_CHUNK_CHARS = 1_000_000;
+/** D1 takes values up to 2,000,000 bytes. */
+const MAX_CHUNK_BYTES = 1_000_000;
 
 const FENCE = `INSERT INTO fence (ok)
   SELECT CASE WHEN (SELECT next_offset FROM offsets WHERE group_id = ?1 AND topic = ?2 AND partition = ?3) IS ?4
@@ -17,17 +18,20 @@ const FENCE = `INSERT INTO fence (ok)
 const OPEN_FENCE = "DELETE FROM fence";
 
 const MOVE_OFFSET = `INSERT INTO offsets
-    (group_id, topic, partition, incarnation, next_offset, records_total, dead_total, updated_at)
-  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    (group_id, topic, partition, incarnation, next_offset, records_total, dead_total, expired_total, updated_at)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
   ON CONFLICT (group_id, topic, partition) DO UPDATE SET
     incarnation = excluded.incarnation, next_offset = excluded.next_offset, updated_at = excluded.updated_at,
-    records_total = records_total + excluded.records_total, dead_total = dead_total + excluded.dead_total`;
+    records_total = records_total + excluded.records_total, dead_total = dead_total + excluded.dead_total,
+    expired_total = expired_total + excluded.expired_total`;
 
 const ADD_SOURCE = "INSERT INTO sources (topic, incarnation) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 /** ?1 rows, ?2 topic, ?3 incarnation, ?4 partition. The rows' first four places are the same for all signals. */
 const PLACE = "r.value ->> 0, CAST(r.value ->> 1 AS INTEGER), s.id, ?4, r.value ->> 2, r.value ->> 3";
-const FROM_ROWS = "FROM json_each(?1) AS r, sources AS s WHERE s.topic = ?2 AND s.incarnation = ?3";
+// A row's key is its place in Kafka: a group that starts anew, or a restored database, finds it there already.
+const FROM_ROWS = `FROM json_each(?1) AS r, sources AS s WHERE s.topic = ?2 AND s.incarnation = ?3
+  ON CONFLICT DO NOTHING`;
 
 const INSERT: Record<NativeSignal, string> = {
   metrics: `INSERT INTO metrics (tenant, time, source, partition, offset, idx, name, value, exact, labels)
@@ -67,7 +71,7 @@ export function createD1StreamStore(db: D1): StreamStore {
     },
 
     async progress(groupPrefix) {
-      const sql = `SELECT group_id, topic, partition, next_offset, records_total, dead_total, updated_at
+      const sql = `SELECT group_id, topic, partition, next_offset, records_total, dead_total, expired_total, updated_at
         FROM offsets WHERE substr(group_id, 1, length(?1)) = ?1 ORDER BY group_id, topic, partition`;
       const { results } = await withDeadline("reading progress", () =>
         db.prepare(sql).bind(groupPrefix).all(),
@@ -79,6 +83,7 @@ export function createD1StreamStore(db: D1): StreamStore {
         nextOffset: Number(row.next_offset),
         recordsTotal: Number(row.records_total),
         deadTotal: Number(row.dead_total),
+        expiredTotal: Number(row.expired_total),
         updatedAt: String(row.updated_at),
       }));
     },
@@ -150,6 +155,7 @@ function statementsOf(db: D1, commit: PartitionCommit): D1Statement[] {
         next.nextOffset,
         recordCount,
         deadLetters.length,
+        commit.expired,
         updatedAt,
       ),
     db.prepare(OPEN_FENCE),
@@ -172,19 +178,20 @@ function exactText(value: number): string | null {
   return size === 0 || (size > 1e-60 && size < 1e60) ? null : String(value);
 }
 
-/** The values as JSON arrays of at most MAX_CHUNK_CHARS (a single larger value stands alone). */
+/** The values as JSON arrays of at most MAX_CHUNK_BYTES (a single larger value stands alone). */
 function* jsonChunks(values: readonly unknown[]): Generator<string> {
   let parts: string[] = [];
-  let chars = 2;
+  let bytes = 2;
   for (const value of values) {
     const text = JSON.stringify(value);
-    if (parts.length > 0 && chars + text.length > MAX_CHUNK_CHARS) {
+    const size = utf8Bytes(text) + 1;
+    if (parts.length > 0 && bytes + size > MAX_CHUNK_BYTES) {
       yield `[${parts.join()}]`;
       parts = [];
-      chars = 2;
+      bytes = 2;
     }
     parts.push(text);
-    chars += text.length + 1;
+    bytes += size;
   }
   if (parts.length > 0) yield `[${parts.join()}]`;
 }

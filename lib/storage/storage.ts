@@ -35,7 +35,7 @@ export interface DeadLetter {
   index: number;
   /** base64 */
   originalKey: string | null;
-  /** base64 */
+  /** base64; null where there is none, or where it is too large to be kept */
   originalValue: string | null;
   error: string;
   errorType: string;
@@ -47,6 +47,8 @@ export interface PartitionCommit extends PartitionId {
   next: Position;
   rows: Rows;
   deadLetters: DeadLetter[];
+  /** Messages before `next` that retention removed before they were read. */
+  expired: number;
   committedAtMs: number;
 }
 
@@ -54,6 +56,7 @@ export interface Progress extends PartitionId {
   nextOffset: number;
   recordsTotal: number;
   deadTotal: number;
+  expiredTotal: number;
   /** ISO 8601 */
   updatedAt: string;
 }

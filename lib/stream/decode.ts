@@ -3,10 +3,11 @@
 import { Buffer } from "node:buffer";
 import type { FetchedRecord } from "../kafka/transport.ts";
 import type { DeadLetter, Rows } from "../storage/storage.ts";
-import { decodeMessage } from "../telemetry/envelope.ts";
+import { decodeMessage, type Envelope } from "../telemetry/envelope.ts";
 import type { ValidationContext } from "../telemetry/record.ts";
-import type { Rejection } from "../telemetry/result.ts";
+import { reject, type Rejection } from "../telemetry/result.ts";
 import { validateRecord, type NativeSignal } from "../telemetry/signal.ts";
+import { utf8Bytes } from "../telemetry/text.ts";
 
 export interface DecodeContext {
   /** What a bare record of this topic is. */
@@ -27,45 +28,74 @@ export function decodeMessages(messages: readonly FetchedRecord[], context: Deco
   return batch;
 }
 
+/** More faults than this in one message, and the message is kept once, whole, instead of a row for each. */
+const MAX_DEAD_PER_MESSAGE = 100;
+
+/** A row's largest part: D1 takes values up to 2,000,000 bytes, and a record travels with its place. */
+const MAX_ROW_BYTES = 1_500_000;
+
 function decodeInto(batch: DecodedBatch, message: FetchedRecord, context: DecodeContext): void {
   const decoded = decodeMessage(message.value);
   if (!decoded.ok) {
-    batch.deadLetters.push(deadLetter(message, -1, context.defaultTenant, decoded.error));
+    batch.deadLetters.push(deadMessage(message, context.defaultTenant, decoded.error));
     return;
   }
-  if (decoded.value.kind === "bare") {
-    const times = { receivedMs: context.nowMs, enforceTimeRange: false };
-    decoded.value.records.forEach((record, index) => {
-      addRecord(batch, message, {
-        index,
-        record,
-        tenant: context.defaultTenant,
-        signal: context.signal,
-        times,
-      });
-    });
+  const { tenant, signal, received, records } =
+    decoded.value.kind === "envelope"
+      ? fromEnvelope(decoded.value.envelope)
+      : {
+          tenant: context.defaultTenant,
+          signal: context.signal,
+          received: context.nowMs,
+          records: decoded.value.records,
+        };
+  const times = { receivedMs: received, enforceTimeRange: false };
+  const dead: DeadLetter[] = [];
+  let faults = 0;
+  let firstFault: Rejection | undefined;
+  records.forEach((record, index) => {
+    const place = { tenant, offset: message.offset, index };
+    const fault = checkSize(message, record) ?? pushValid(batch.rows, signal, record, times, place);
+    if (!fault) return;
+    firstFault ??= fault;
+    if (++faults <= MAX_DEAD_PER_MESSAGE) dead.push(deadRecord(message, place, record, fault));
+  });
+  if (faults <= MAX_DEAD_PER_MESSAGE || !firstFault) {
+    batch.deadLetters.push(...dead);
     return;
   }
-  const { tenant, signal, received, entries } = decoded.value.envelope;
-  const times = { receivedMs: Date.parse(received), enforceTimeRange: false };
-  entries.forEach((record, index) => {
-    addRecord(batch, message, { index, record, tenant, signal, times });
+  const whole = deadMessage(message, tenant, firstFault);
+  batch.deadLetters.push({
+    ...whole,
+    error: `${faults} of ${records.length} records; the first: ${whole.error}`,
   });
 }
 
-interface Candidate {
-  index: number;
-  record: unknown;
+function fromEnvelope({ tenant, signal, received, entries }: Envelope): {
   tenant: string;
   signal: NativeSignal;
-  times: ValidationContext;
+  received: number;
+  records: unknown[];
+} {
+  return { tenant, signal, received: Date.parse(received), records: entries };
 }
 
-function addRecord(batch: DecodedBatch, message: FetchedRecord, candidate: Candidate): void {
-  const { index, record, tenant, signal, times } = candidate;
-  const place = { tenant, offset: message.offset, index };
-  const fault = pushValid(batch.rows, signal, record, times, place);
-  if (fault) batch.deadLetters.push(deadLetter(message, index, tenant, fault));
+/** Only a message that is itself too large for a row can hold a record that is. */
+function checkSize(message: FetchedRecord, record: unknown): Rejection | undefined {
+  if ((message.value?.length ?? 0) <= MAX_ROW_BYTES) return undefined;
+  const text = stringify(record);
+  if (text !== undefined && utf8Bytes(text) <= MAX_ROW_BYTES) return undefined;
+  return reject("record_too_large", "", `is larger than ${MAX_ROW_BYTES} bytes as JSON, the most a row takes`)
+    .error;
+}
+
+/** JSON of a record that may be nested deeper than JSON.stringify goes. */
+function stringify(record: unknown): string | undefined {
+  try {
+    return JSON.stringify(record);
+  } catch {
+    return undefined;
+  }
 }
 
 function pushValid<S extends NativeSignal>(
@@ -81,15 +111,36 @@ function pushValid<S extends NativeSignal>(
   return undefined;
 }
 
-function deadLetter(message: FetchedRecord, index: number, tenant: string, fault: Rejection): DeadLetter {
+function deadMessage(message: FetchedRecord, tenant: string, fault: Rejection): DeadLetter {
+  return deadLetter(message, { tenant, offset: message.offset, index: -1 }, message.value, fault);
+}
+
+/** One record of a message: only its own JSON is kept, not the message once more for each. */
+function deadRecord(
+  message: FetchedRecord,
+  place: { tenant: string; offset: number; index: number },
+  record: unknown,
+  fault: Rejection,
+): DeadLetter {
+  const text = stringify(record);
+  return deadLetter(message, place, text === undefined ? null : Buffer.from(text), fault);
+}
+
+function deadLetter(
+  message: FetchedRecord,
+  place: { tenant: string; offset: number; index: number },
+  original: Uint8Array | null,
+  { reason, path, message: why }: Rejection,
+): DeadLetter {
+  const value = toBase64(original);
+  const isKept = value === null || value.length <= MAX_ROW_BYTES;
+  const error = path === "" ? why : `${path} ${why}`;
   return {
-    tenant,
-    offset: message.offset,
-    index,
+    ...place,
     originalKey: toBase64(message.key),
-    originalValue: toBase64(message.value),
-    error: fault.path === "" ? fault.message : `${fault.path} ${fault.message}`,
-    errorType: fault.reason,
+    originalValue: isKept ? value : null,
+    error: isKept ? error : `${error} (its ${original?.length} bytes are too many to be kept here)`,
+    errorType: reason,
   };
 }
 

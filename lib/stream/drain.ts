@@ -1,13 +1,16 @@
 // Reads a partition from where its group stands and commits batch after batch, until the log's end or the end of the
 // budget. Stateless but for the position it was given: whoever runs it beside us is held off by the fence.
 import { KafkaError } from "../kafka/errors.ts";
-import type { KafkaTransport } from "../kafka/transport.ts";
+import type { FetchedRecord, KafkaTransport } from "../kafka/transport.ts";
 import type { PartitionId, Position, StreamStore } from "../storage/storage.ts";
 import type { NativeSignal } from "../telemetry/signal.ts";
 import { decodeMessages } from "./decode.ts";
 
-/** About one commit's worth of messages; D1 takes it as a handful of statements of at most 1 MB. */
-const FETCH_MAX_BYTES = 2 * 1024 * 1024;
+/** What one read asks for. Brokers count it before decompression, so more may come. */
+const FETCH_MAX_BYTES = 1024 * 1024;
+
+/** Messages of at most this many bytes go into one commit (a single larger one stands alone), whatever a read gave. */
+const COMMIT_MAX_BYTES = 1024 * 1024;
 
 export interface DrainSource extends PartitionId {
   signal: NativeSignal;
@@ -31,16 +34,19 @@ export interface DrainDeps {
 export interface DrainResult {
   /**
    * `caught-up`: read to the log's end. `budget`: more is there. `fenced`: someone else moved the position.
-   * `stopped`: going on would be a guess, a person must decide.
+   * `stopped`: going on would be a guess, a person must decide. `failed`: a fault of the world, to be tried again.
    */
-  state: "caught-up" | "budget" | "fenced" | "stopped";
+  state: "caught-up" | "budget" | "fenced" | "stopped" | "failed";
   /** What to start from next time; undefined: ask the store. */
   position: Position | undefined;
+  /** Committed in this drain, also when it ended in a failure. */
+  commits: number;
   records: number;
   deadLetters: number;
   /** Messages that retention removed before they were read. */
   expired: number;
-  reason?: string;
+  /** Why it stopped or failed. */
+  reason: string | undefined;
 }
 
 /** How much one call may do: Workers bound an invocation's time and its outgoing calls (two a batch here). */
@@ -50,8 +56,9 @@ export interface DrainBudget {
 }
 
 /**
+ * Never throws: what was committed before a failure is told beside the failure.
+ *
  * @param known the position as this owner last committed it; saves asking the store
- * @throws KafkaError or StorageError: a fault of the world, to be tried again; nothing is lost by it
  */
 export async function drainPartition(
   source: DrainSource,
@@ -59,49 +66,117 @@ export async function drainPartition(
   budget: DrainBudget,
   known: Position | undefined,
 ): Promise<DrainResult> {
+  const result: DrainResult = {
+    state: "caught-up",
+    position: known,
+    commits: 0,
+    records: 0,
+    deadLetters: 0,
+    expired: 0,
+    reason: undefined,
+  };
+  try {
+    result.state = await drain(source, deps, budget, result);
+  } catch (error) {
+    result.state = "failed";
+    result.reason = error instanceof Error ? error.message : String(error);
+  }
+  // A commit that failed may yet have happened; a fence says that someone else's did.
+  if (result.state === "failed" || result.state === "fenced") result.position = undefined;
+  return result;
+}
+
+async function drain(
+  source: DrainSource,
+  deps: DrainDeps,
+  budget: DrainBudget,
+  result: DrainResult,
+): Promise<DrainResult["state"]> {
   const { transport, store } = deps;
   const endMs = deps.now() + budget.timeMs;
-  const result: DrainResult = { state: "caught-up", position: known, records: 0, deadLetters: 0, expired: 0 };
-  let stored = known ?? (await store.position(source));
-  let position = stored ?? (await firstPosition(source, transport));
-  result.position = stored;
+  result.position ??= await store.position(source);
+  if (!result.position) {
+    // Where a group begins is decided once and kept: "the latest" is another place at every look.
+    const first = await firstPosition(source, transport);
+    if (!(await commit(source, deps, result, { next: first, messages: [], expired: 0 }))) return "fenced";
+  }
   for (let batches = 0; ; batches++) {
-    if (batches >= budget.batches || deps.now() >= endMs) return { ...result, state: "budget" };
+    const position = result.position as Position;
+    if (batches >= budget.batches || deps.now() >= endMs) return "budget";
     await deps.reached("before-fetch");
     const read = await fetchOrExplain(source, transport, position);
-    if (read.kind === "stopped") return { ...result, state: "stopped", reason: read.reason };
+    if (read.kind === "stopped") {
+      result.reason = read.reason;
+      return "stopped";
+    }
     if (read.kind === "moved") {
-      result.expired += read.position.nextOffset - position.nextOffset;
-      position = read.position;
+      const expired = read.position.nextOffset - position.nextOffset;
+      const moved = { next: read.position, messages: [], expired };
+      if (expired > 0 && !(await commit(source, deps, result, moved))) return "fenced";
       continue;
     }
-    const last = read.messages.at(-1);
-    if (!last) return result;
+    if (read.messages.length === 0) return "caught-up";
     await deps.reached("after-fetch");
-    const nowMs = deps.now();
-    const { signal, defaultTenant } = source;
-    const { rows, deadLetters } = decodeMessages(read.messages, { signal, defaultTenant, nowMs });
-    const next: Position = { nextOffset: last.offset + 1, incarnation: position.incarnation };
-    await deps.reached("before-commit");
-    const { group, topic, partition } = source;
-    const outcome = await store.commit({
-      group,
-      topic,
-      partition,
-      from: stored,
-      next,
-      rows,
-      deadLetters,
-      committedAtMs: nowMs,
-    });
-    if (outcome === "fenced") return { ...result, state: "fenced", position: undefined };
-    await deps.reached("after-commit");
-    stored = next;
-    position = next;
-    result.position = next;
-    result.records += rows.metrics.length + rows.logs.length + rows.events.length;
-    result.deadLetters += deadLetters.length;
+    for (const messages of commitSlices(read.messages)) {
+      const nextOffset = (messages.at(-1)?.offset ?? 0) + 1;
+      const slice = { next: { nextOffset, incarnation: position.incarnation }, messages, expired: 0 };
+      if (!(await commit(source, deps, result, slice))) return "fenced";
+    }
   }
+}
+
+interface Slice {
+  next: Position;
+  messages: readonly FetchedRecord[];
+  expired: number;
+}
+
+/** @returns false when someone else had moved the position: nothing was written then */
+async function commit(
+  source: DrainSource,
+  deps: DrainDeps,
+  result: DrainResult,
+  { next, messages, expired }: Slice,
+): Promise<boolean> {
+  const { group, topic, partition, signal, defaultTenant } = source;
+  const nowMs = deps.now();
+  const { rows, deadLetters } = decodeMessages(messages, { signal, defaultTenant, nowMs });
+  if (messages.length > 0) await deps.reached("before-commit");
+  const outcome = await deps.store.commit({
+    group,
+    topic,
+    partition,
+    from: result.position,
+    next,
+    rows,
+    deadLetters,
+    expired,
+    committedAtMs: nowMs,
+  });
+  if (outcome === "fenced") return false;
+  if (messages.length > 0) await deps.reached("after-commit");
+  result.position = next;
+  result.commits++;
+  result.records += rows.metrics.length + rows.logs.length + rows.events.length;
+  result.deadLetters += deadLetters.length;
+  result.expired += expired;
+  return true;
+}
+
+function* commitSlices(messages: readonly FetchedRecord[]): Generator<FetchedRecord[]> {
+  let slice: FetchedRecord[] = [];
+  let bytes = 0;
+  for (const message of messages) {
+    const size = message.value?.length ?? 0;
+    if (slice.length > 0 && bytes + size > COMMIT_MAX_BYTES) {
+      yield slice;
+      slice = [];
+      bytes = 0;
+    }
+    slice.push(message);
+    bytes += size;
+  }
+  if (slice.length > 0) yield slice;
 }
 
 async function firstPosition(source: DrainSource, transport: KafkaTransport): Promise<Position> {
@@ -109,12 +184,13 @@ async function firstPosition(source: DrainSource, transport: KafkaTransport): Pr
   const nextOffset =
     startAt === "earliest"
       ? await transport.earliestOffset(topic, partition, recentOffset)
-      : await transport.latestOffset(topic, partition, recentOffset);
+      : // What woke this owner for the first time was written after it began to listen.
+        (recentOffset ?? (await transport.latestOffset(topic, partition)));
   return { nextOffset, incarnation: 0 };
 }
 
 type Read =
-  | { kind: "messages"; messages: Awaited<ReturnType<KafkaTransport["fetch"]>> }
+  | { kind: "messages"; messages: FetchedRecord[] }
   | { kind: "moved"; position: Position }
   | { kind: "stopped"; reason: string };
 

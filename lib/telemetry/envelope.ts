@@ -2,7 +2,8 @@
 //   {"v":1,"tenant","signal","batch","received","agent_version"?,"indices":[…],"entries":[…]}
 // `indices[i]` is the place of `entries[i]` in the client's request; (tenant, batch, index) is a record's identity.
 import { z } from "zod";
-import { MAX_MESSAGE_VALUE_BYTES } from "./limits.ts";
+import { hasMoreValuesThan } from "./json-scan.ts";
+import { MAX_JSON_VALUES, MAX_MESSAGE_VALUE_BYTES } from "./limits.ts";
 import { ok, reject, type Rejection, type Result } from "./result.ts";
 import { utf8Bytes } from "./text.ts";
 import { NATIVE_SIGNALS, type NativeSignal } from "./signal.ts";
@@ -119,6 +120,9 @@ export type Decoded =
 /** Reads a message's value; what cannot be read is the message's own fault and is told as such. */
 export function decodeMessage(value: Uint8Array | null): Result<Decoded> {
   if (value === null) return reject("missing_field", "", "the message has no value (a tombstone)");
+  if (hasMoreValuesThan(value, MAX_JSON_VALUES)) {
+    return reject("too_many_values", "", `the message holds more than ${MAX_JSON_VALUES} JSON values`);
+  }
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(value);

@@ -62,12 +62,18 @@ export const KEPT_DEPTH = 3;
 const FIELDS = new Set(["message", "level", "service", "host", "timestamp", "id", "attributes"]);
 
 /** `warning`, `warn` and `WARN` are one level. */
-const LEVEL_NAMES: Record<string, string> = {
-  WARNING: "WARN",
-  ERR: "ERROR",
-  CRIT: "CRITICAL",
-  EMERGENCY: "EMERG",
-};
+const LEVEL_NAMES = new Map([
+  ["WARNING", "WARN"],
+  ["ERR", "ERROR"],
+  ["CRIT", "CRITICAL"],
+  ["EMERGENCY", "EMERG"],
+]);
+
+/** A level as it is kept: `warning` → `WARN`. */
+export function normalizeLevel<T extends string | undefined>(level: T): string | T {
+  const name = level?.toUpperCase();
+  return name === undefined ? level : (LEVEL_NAMES.get(name) ?? name);
+}
 
 /** Checks one record and brings it to the kept form. */
 export function validateLog(input: unknown, context: ValidationContext): Result<Log> {
@@ -84,10 +90,9 @@ export function validateLog(input: unknown, context: ValidationContext): Result<
   if (!attributes.ok) return attributes;
   const timestamp = readTime(input.timestamp, context);
   if (!timestamp.ok) return timestamp;
-  const name = typeof level === "string" ? level.toUpperCase() : "INFO";
   const log: Log = {
     timestamp: timestamp.value,
-    level: LEVEL_NAMES[name] ?? name,
+    level: typeof level === "string" ? normalizeLevel(level) : "INFO",
     message: message as string,
     attributes: attributes.value,
   };

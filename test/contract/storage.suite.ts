@@ -70,6 +70,7 @@ export function storageSuite(name: string, open: () => Promise<StoreUnderTest>):
       next,
       rows: { ...noRows(), ...rows },
       deadLetters,
+      expired: 0,
       committedAtMs: Date.parse(TIME),
     });
     const page = { from: undefined, to: undefined, after: undefined, limit: 1_000 };
@@ -119,11 +120,34 @@ export function storageSuite(name: string, open: () => Promise<StoreUnderTest>):
         }
       });
 
+      it("lets a group that starts anew find the rows where they are, and not store them again", async () => {
+        const rows = { logs: [row(log(), 0), row(log(), 1)] };
+        await store.stream.commit(commit(undefined, at(2), rows, [deadLetter(2)]));
+        const other = {
+          ...commit(undefined, at(3), { logs: [...rows.logs, row(log(), 2)] }),
+          group: `${id.group}x`,
+        };
+        expect(await store.stream.commit(other)).toBe("committed");
+        expect(await logs()).toHaveLength(3);
+      });
+
+      it("takes 4 MB of text that is three bytes a character", async () => {
+        const many = Array.from({ length: 40 }, (_, i) => row(log({ message: "漢".repeat(33_000) }), i));
+        expect(await store.stream.commit(commit(undefined, at(40), { logs: many }))).toBe("committed");
+        expect(await logs()).toHaveLength(40);
+      });
+
+      it("counts what expired unread", async () => {
+        await store.stream.commit({ ...commit(undefined, at(2)), expired: 2 });
+        await store.stream.commit({ ...commit(at(2), at(5)), expired: 3 });
+        expect(await store.stream.progress(id.group)).toMatchObject([{ nextOffset: 5, expiredTotal: 5 }]);
+      });
+
       it("adds up what was stored", async () => {
         await store.stream.commit(commit(undefined, at(2), { logs: [row(log(), 0), row(log(), 1)] }));
         await store.stream.commit(commit(at(2), at(4), { metrics: [row(metric(), 2)] }, [deadLetter(3)]));
         expect(await store.stream.progress(id.group)).toEqual([
-          { ...id, nextOffset: 4, recordsTotal: 3, deadTotal: 1, updatedAt: TIME },
+          { ...id, nextOffset: 4, recordsTotal: 3, deadTotal: 1, expiredTotal: 0, updatedAt: TIME },
         ]);
         expect(await store.stream.progress(`${id.group}-other`)).toEqual([]);
         expect(await store.countDeadLetters()).toBe(1);

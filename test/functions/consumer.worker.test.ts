@@ -1,6 +1,7 @@
 // From Kafka into storage, through the Durable Object that owns a partition: what wakes it, what holds it up, and
 // what must not.
 import {
+  abortAllDurableObjects,
   createExecutionContext,
   createScheduledController,
   env,
@@ -229,7 +230,7 @@ describe("faults", () => {
 
   it("of a log that ends before the stored offset stop the partition instead of guessing", async () => {
     await env.DB.prepare(
-      "INSERT INTO offsets (group_id, topic, partition, incarnation, next_offset, records_total, dead_total, updated_at) VALUES (?, 'metrics.raw', 2, 0, 1000000, 0, 0, '2026-01-01')",
+      "INSERT INTO offsets (group_id, topic, partition, incarnation, next_offset, records_total, dead_total, expired_total, updated_at) VALUES (?, 'metrics.raw', 2, 0, 1000000, 0, 0, 0, '2026-01-01')",
     )
       .bind(GROUP)
       .run();
@@ -244,5 +245,8 @@ describe("faults", () => {
         error: expect.stringMatching(/made anew/),
       });
     expect(await (await send("/kafka/status")).json()).toMatchObject({ kafka_consumer: "stopped" });
+    // An object that has lost its memory still knows.
+    await abortAllDurableObjects();
+    expect(await ownersOf("metrics.raw")[2]!.status()).toMatchObject({ state: "stopped" });
   });
 });

@@ -39,10 +39,29 @@ describe("produceWithRetry", () => {
     const script = scripted([
       () => [written(0), { ok: false, error: passing }, { ok: false, error: final }],
       () => [written(1)],
+      () => [{ ok: false, error: final }],
     ]);
     const outcomes = await produceWithRetry(script.transport, "t", records, OPTIONS, script.timing);
-    expect(script.sent).toEqual([[0, 1, 2], [1]]);
+    expect(script.sent).toEqual([[0, 1, 2], [1], [2]]);
     expect(outcomes).toEqual([written(0), written(1), { ok: false, error: final }]);
+  });
+
+  it("halves what was refused as too large together, and refuses only what is too large alone", async () => {
+    const limit = 2;
+    const script = scripted([
+      (sent) => {
+        if (sent.length > limit || (sent.length > 1 && sent.some(({ partition }) => partition === 5)))
+          throw final;
+        return sent.map(({ partition }) =>
+          partition === 5 ? { ok: false, error: final } : written(partition),
+        );
+      },
+    ]);
+    const many = [0, 1, 2, 3, 4, 5, 6].map((partition) => ({ partition, key: null, value: null }));
+    const outcomes = await produceWithRetry(script.transport, "t", many, OPTIONS, script.timing);
+    expect(outcomes).toEqual(
+      many.map(({ partition }) => (partition === 5 ? { ok: false, error: final } : written(partition))),
+    );
   });
 
   it("waits with full jitter under a doubling ceiling, and stops at the last attempt", async () => {

@@ -1,0 +1,130 @@
+// The consume loop over real local-kafka and real D1, without the Durable Object around it.
+import { env } from "cloudflare:test";
+import { beforeEach, describe, expect, it } from "vitest";
+import { createRestV2 } from "../../../lib/kafka/rest-v2.ts";
+import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
+import { drainPartition, type DrainSource } from "../../../lib/stream/drain.ts";
+
+const store = createD1StreamStore(env.DB);
+const transport = createRestV2({ url: "http://kafka.test" });
+const deps = { transport, store, now: Date.now, reached: () => Promise.resolve() };
+const BUDGET = { timeMs: 20_000, batches: 20 };
+
+let source: DrainSource;
+beforeEach(() => {
+  source = {
+    group: `g-${crypto.randomUUID()}`,
+    topic: "events.raw",
+    partition: 1,
+    signal: "events",
+    startAt: "earliest",
+    defaultTenant: `t-${crypto.randomUUID()}`,
+    recentOffset: undefined,
+  };
+});
+
+async function write(...values: string[]): Promise<void> {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const records = values.map((value) => ({ partition: 1, key: null, value: bytes(value) }));
+  const outcomes = await transport.produce("events.raw", records);
+  expect(outcomes.every(({ ok }) => ok)).toBe(true);
+}
+
+const event = (data: unknown) => JSON.stringify({ event_type: "drain", data });
+
+async function count(table: "events" | "dead_letters", tenant: string): Promise<number> {
+  const row = await env.DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE tenant = ?`)
+    .bind(tenant)
+    .first<{ n: number }>();
+  return row?.n ?? 0;
+}
+
+describe("the consume loop", () => {
+  it("that starts at the latest message decides where that is once", async () => {
+    const latest: DrainSource = { ...source, startAt: "latest" };
+    await write(event("before"));
+    expect(await drainPartition(latest, deps, BUDGET, undefined)).toMatchObject({
+      state: "caught-up",
+      records: 0,
+    });
+    for (let i = 0; i < 3; i++) {
+      await write(event(i));
+      // As a new life of the owner each time: nothing is remembered but what is stored.
+      expect(await drainPartition(latest, deps, BUDGET, undefined)).toMatchObject({
+        state: "caught-up",
+        records: 1,
+      });
+    }
+    expect(await count("events", latest.defaultTenant)).toBe(3);
+  });
+
+  it("keeps a bad record once and small, and a message of many bad ones once and whole", async () => {
+    const latest: DrainSource = { ...source, startAt: "latest" };
+    await drainPartition(latest, deps, BUDGET, undefined);
+    const padding = "x".repeat(400_000);
+    const bad = (records: number) => `[${event("good")},${event(padding)},${"1,".repeat(records - 1)}1]`;
+    await write(bad(3), bad(5_000));
+    expect(await drainPartition(latest, deps, BUDGET, undefined)).toMatchObject({
+      state: "caught-up",
+      records: 4,
+    });
+    const { results } = await env.DB.prepare(
+      "SELECT idx, length(original_value) AS size, error FROM dead_letters WHERE tenant = ? ORDER BY offset, idx",
+    )
+      .bind(latest.defaultTenant)
+      .all<{ idx: number; size: number; error: string }>();
+    expect(results.map(({ idx }) => idx)).toEqual([2, 3, 4, -1]);
+    expect(results[0]!.size).toBeLessThan(10);
+    expect(results[3]!.size).toBeGreaterThan(400_000);
+    expect(results[3]!.error).toMatch(/^5000 of 5002 records; the first: /);
+  });
+
+  it("reads past a message that no row could hold", async () => {
+    const latest: DrainSource = { ...source, startAt: "latest" };
+    await drainPartition(latest, deps, BUDGET, undefined);
+    // What lies in the log was written by somebody with larger limits than ours.
+    const huge = { offset: 0, key: null, value: new TextEncoder().encode(event("y".repeat(2_500_000))) };
+    const first = (await store.position(latest))!.nextOffset;
+    await write(event("after"));
+    const withHuge = {
+      ...deps,
+      transport: {
+        ...transport,
+        fetch: async (request: Parameters<typeof transport.fetch>[0]) => {
+          const messages = await transport.fetch(request);
+          return messages.map((message) => (message.offset === first ? { ...huge, offset: first } : message));
+        },
+      },
+    };
+    await write(event("later"));
+    expect(await drainPartition(latest, withHuge, BUDGET, undefined)).toMatchObject({
+      state: "caught-up",
+      records: 1,
+      deadLetters: 1,
+    });
+  });
+
+  it("tells what it committed before a failure", async () => {
+    const latest: DrainSource = { ...source, startAt: "latest" };
+    await drainPartition(latest, deps, BUDGET, undefined);
+    await write(event(1));
+    let reads = 0;
+    const failing = {
+      ...deps,
+      transport: {
+        ...transport,
+        fetch: async (request: Parameters<typeof transport.fetch>[0]) => {
+          if (++reads > 1) throw new Error("away");
+          return await transport.fetch(request);
+        },
+      },
+    };
+    expect(await drainPartition(latest, failing, BUDGET, undefined)).toMatchObject({
+      state: "failed",
+      commits: 1,
+      records: 1,
+      reason: "away",
+      position: undefined,
+    });
+  });
+});

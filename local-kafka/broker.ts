@@ -1,9 +1,9 @@
 /**
- * A local Kafka with Redpanda's HTTP proxy API over a durable file log. `openLocalKafka` is all that others use;
+ * A local Kafka with the HTTP API of one of several proxies over a durable file log. `openLocalKafka` is all that others use;
  * `main.ts` puts it on a port.
  */
 import type { Hono } from "hono";
-import { createApp } from "./app.ts";
+import { type Dialect, createApp } from "./app.ts";
 import { Groups } from "./groups/groups.ts";
 import { OffsetStore } from "./groups/offset-store.ts";
 import type { Bindings } from "./http/read-body.ts";
@@ -12,6 +12,8 @@ import { FileLog } from "./log/file-log.ts";
 
 const DEFAULT_RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
 const DEFAULT_MAX_REQUEST_BYTES = 32 * 1024 * 1024;
+/** Redpanda's consumer_session_timeout_ms; Karapace keeps an instance until it is deleted. */
+const SESSION_TIMEOUT_MS: Partial<Record<Dialect, number>> = { redpanda: 10_000, karapace: Infinity };
 
 export interface TopicSpec {
   name: string;
@@ -24,6 +26,8 @@ export interface TopicSpec {
 
 export interface LocalKafkaOptions {
   dataDir: string;
+  /** Whose HTTP API to speak. Default: Redpanda's proxy. */
+  dialect?: Dialect;
   /** Made at open when missing; one that has fewer partitions is grown. */
   topics?: TopicSpec[];
   now?: () => number;
@@ -37,6 +41,8 @@ export interface LocalKafkaOptions {
   fsync?: boolean;
   /** What a consumer's base_uri starts with; default: the origin its request was sent to. */
   advertisedUrl?: string;
+  /** Asked for by the Upstash dialect; default: no authentication. The other dialects refuse them. */
+  credentials?: { username: string; password: string } | undefined;
   /** Told about damaged partitions and faults of the broker's own. Default: silent. */
   onWarning?: (message: string) => void;
   /** The disk; for tests that make it fail. */
@@ -56,7 +62,10 @@ export interface LocalKafka {
 
 /** Opens the data directory, making it when it is new. Rejects with DataDirLockedError while another process has it. */
 export async function openLocalKafka(options: LocalKafkaOptions): Promise<LocalKafka> {
-  const { dataDir, now = Date.now, onWarning } = options;
+  const { dataDir, now = Date.now, onWarning, dialect = "redpanda" } = options;
+  if (options.credentials !== undefined && dialect !== "upstash") {
+    throw new Error(`the dialect ${dialect} has no authentication`);
+  }
   const files = options.files ?? diskFiles(options.fsync ?? true);
   const log = await FileLog.open({
     dataDir,
@@ -70,13 +79,21 @@ export async function openLocalKafka(options: LocalKafkaOptions): Promise<LocalK
   try {
     for (const spec of options.topics ?? []) await ensureTopic(log, spec);
     const offsets = await OffsetStore.open(dataDir, files);
-    const opened = new Groups({ log, offsets, now });
+    const opened = new Groups({
+      log,
+      offsets,
+      now,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS[dialect] ?? Infinity,
+    });
     groups = opened;
     const app = createApp({
+      dialect,
       log,
       groups: opened,
+      now,
       maxRequestBytes: options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
       advertisedUrl: options.advertisedUrl,
+      credentials: options.credentials,
       async deleteTopic(name) {
         const incarnation = log.topic(name)?.incarnation ?? "";
         await log.deleteTopic(name);

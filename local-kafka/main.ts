@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { defineCommand, runMain } from "citty";
+import { DIALECT_NAMES, type Dialect } from "./app.ts";
 import { type TopicSpec, openLocalKafka } from "./broker.ts";
 import { type LocalKafkaServer, serveLocalKafka } from "./server.ts";
 import developmentTopics from "./topics.json";
@@ -12,18 +13,28 @@ interface Settings {
   host: string;
   port: number;
   dataDir: string;
+  dialect: Dialect;
+  credentials?: { username: string; password: string };
   topics: TopicSpec[];
 }
 
 const command = defineCommand({
   meta: {
     name: "local-kafka",
-    description: "A local Kafka with Redpanda's HTTP proxy API over a durable file log.",
+    description: "A local Kafka with a REST proxy's HTTP API over a durable file log.",
   },
   args: {
     host: { type: "string", default: "127.0.0.1", description: "Address to listen on" },
     port: { type: "string", default: "18082", description: "Port to listen on; 0 takes a free one" },
     data: { type: "string", default: ".weir/kafka", description: "Data directory" },
+    dialect: {
+      type: "string",
+      default: "redpanda",
+      valueHint: DIALECT_NAMES.join("|"),
+      description: "Whose HTTP API to speak",
+    },
+    username: { type: "string", description: "User that the Upstash dialect asks for" },
+    password: { type: "string", description: "Password of that user" },
     topic: {
       type: "string",
       valueHint: "name:partitions",
@@ -53,15 +64,27 @@ function parseSettings(rawArgs: string[]): Settings {
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "18082" },
       data: { type: "string", default: ".weir/kafka" },
+      dialect: { type: "string", default: "redpanda" },
+      username: { type: "string" },
+      password: { type: "string" },
       topic: { type: "string", multiple: true },
     },
   });
   const port = Number(values.port);
   if (!/^\d+$/.test(values.port) || port > 65_535) throw new Error(`--port ${values.port} is not a port`);
+  const dialect = DIALECT_NAMES.find((name) => name === values.dialect);
+  if (dialect === undefined)
+    throw new Error(`--dialect ${values.dialect} is none of ${DIALECT_NAMES.join(", ")}`);
+  const { username, password } = values;
+  if ((username === undefined) !== (password === undefined)) {
+    throw new Error("--username and --password go together");
+  }
   return {
+    ...(username === undefined || password === undefined ? {} : { credentials: { username, password } }),
     host: values.host,
     port,
     dataDir: values.data,
+    dialect,
     topics:
       values.topic?.map(parseTopic) ??
       developmentTopics.map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })),
@@ -74,8 +97,8 @@ function parseTopic(text: string): TopicSpec {
   return { name, partitions: Number(partitions) };
 }
 
-async function start({ host, port, dataDir, topics }: Settings): Promise<void> {
-  const kafka = await openLocalKafka({ dataDir, topics, onWarning: complain });
+async function start({ host, port, ...options }: Settings): Promise<void> {
+  const kafka = await openLocalKafka({ ...options, onWarning: complain });
   let server: LocalKafkaServer;
   try {
     server = await serveLocalKafka(kafka, host, port);

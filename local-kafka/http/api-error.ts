@@ -45,7 +45,8 @@ export function answerError(c: Context, error: unknown, onFault: (error: unknown
   return c.body(body, failure.status as 400, headers);
 }
 
-function toApiError(error: unknown, onFault: (error: unknown) => void): ApiError {
+/** What becomes of anything thrown; faults of our own are 500 and told to `onFault`. */
+export function toApiError(error: unknown, onFault: (error: unknown) => void): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof KafkaError)
     return new ApiError(KAFKA_TO_API[error.code], error.message, { cause: error });

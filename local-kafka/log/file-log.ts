@@ -131,7 +131,6 @@ export class FileLog implements Log {
     });
   }
 
-  /** Changes how long the topic's records are kept. */
   setRetention(name: string, retention: { retentionMs: number; retentionBytes: number }): Promise<void> {
     return this.#inTurn(async () => {
       const topic = this.#find(name);

@@ -17,16 +17,26 @@ export interface TopicDescription extends TopicSettings {
   incarnation: string;
 }
 
+export interface RecordHeader {
+  name: string;
+  value: Uint8Array | null;
+}
+
 export interface LogRecord {
   /** null: no key. */
   key: Uint8Array | null;
   /** null: a tombstone. */
   value: Uint8Array | null;
+  /** The producer's time, ms since the epoch; without it the record has its batch's. */
+  timestampMs?: number;
+  headers?: readonly RecordHeader[];
 }
 
 /** The records of one append: they share a base offset and are always read together. */
 export interface RecordBatch {
   baseOffset: number;
+  /** The broker's clock at the append, ms since the epoch. */
+  appendedMs: number;
   records: LogRecord[];
 }
 
@@ -48,6 +58,8 @@ export interface Log {
   createTopic(settings: TopicSettings): Promise<TopicDescription>;
   /** Adds partitions; refuses to take some away. */
   growTopic(name: string, partitions: number): Promise<void>;
+  /** Changes how long the topic's records are kept. */
+  setRetention(name: string, retention: { retentionMs: number; retentionBytes: number }): Promise<void>;
   deleteTopic(name: string): Promise<void>;
   /** Appends `records` as one batch and resolves with its base offset once it is on stable storage. */
   append(topic: string, partition: number, records: readonly LogRecord[]): Promise<number>;

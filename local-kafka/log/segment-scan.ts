@@ -3,7 +3,7 @@
  * that is a frame, damage by at least one whole frame.
  */
 import type { SegmentFile } from "./durable-files.ts";
-import { FRAME_HEADER_BYTES, FRAME_MAGIC, type FrameHeader, readFrame } from "./frame.ts";
+import { FRAME_HEADER_BYTES, FRAME_MAGIC_PREFIX, type FrameHeader, readFrame } from "./frame.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -68,10 +68,16 @@ export async function findFrameAfter(
   minOffset: number,
 ): Promise<number | undefined> {
   for (let start = from + 1; start + FRAME_HEADER_BYTES <= bytes; start += CHUNK_BYTES) {
-    // Chunks overlap by a magic's length, so that none is missed on a border.
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES + FRAME_MAGIC.byteLength - 1, bytes - start));
+    // Chunks overlap by the length of what is searched, so that none is missed on a border.
+    const chunk = Buffer.allocUnsafe(
+      Math.min(CHUNK_BYTES + FRAME_MAGIC_PREFIX.byteLength - 1, bytes - start),
+    );
     const filled = chunk.subarray(0, await file.read(chunk, chunk.byteLength, start));
-    for (let at = filled.indexOf(FRAME_MAGIC); at !== -1; at = filled.indexOf(FRAME_MAGIC, at + 1)) {
+    for (
+      let at = filled.indexOf(FRAME_MAGIC_PREFIX);
+      at !== -1;
+      at = filled.indexOf(FRAME_MAGIC_PREFIX, at + 1)
+    ) {
       if (await isFrame(file, bytes, seed, start + at, minOffset)) return start + at;
     }
   }

@@ -230,7 +230,7 @@ describe("faults", () => {
 
   it("of a log that ends before the stored offset stop the partition instead of guessing", async () => {
     await env.DB.prepare(
-      "INSERT INTO offsets (group_id, topic, partition, incarnation, next_offset, records_total, dead_total, expired_total, updated_at) VALUES (?, 'metrics.raw', 2, 0, 1000000, 0, 0, 0, '2026-01-01')",
+      "INSERT OR REPLACE INTO offsets (group_id, topic, partition, incarnation, next_offset, records_total, dead_total, expired_total, updated_at) VALUES (?, 'metrics.raw', 2, 0, 1000000, 0, 0, 0, '2026-01-01')",
     )
       .bind(GROUP)
       .run();

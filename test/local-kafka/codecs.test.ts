@@ -53,7 +53,50 @@ describe("a frame", () => {
     );
     const header = readFrame(frame, 0, seed);
     expect(header).toEqual({ length: 54, count: 2, baseOffset: 2 ** 40 + 5, appendedMs: 1_700_000_000_000 });
-    expect(decodeFrame(frame, 0, header as FrameHeader)).toEqual({ baseOffset: 2 ** 40 + 5, records });
+    expect(decodeFrame(frame, 0, header as FrameHeader)).toEqual({
+      baseOffset: 2 ** 40 + 5,
+      appendedMs: 1_700_000_000_000,
+      records,
+    });
+  });
+
+  it("of version 2 carries timestamps and headers", () => {
+    const extended = [
+      {
+        key: null,
+        value: Buffer.from("v"),
+        timestampMs: 1_600_000_000_000,
+        headers: [
+          { name: "h\u00e9", value: Buffer.from([0, 255]) },
+          { name: "", value: null },
+        ],
+      },
+      { key: Buffer.from("k"), value: null },
+    ];
+    const frame = encodeFrame(extended);
+    sealFrame(frame, 7, 1_700_000_000_000, seed);
+    expect(frame.toString("hex")).toBe(
+      [
+        ["57524232", "5f000000", frame.toString("hex", 8, 12), "02000000"],
+        ["0700000000000000", "0068e5cf8b010000"],
+        ["ffffffff", "01000000", "76", "00806e8774010000", "02000000"],
+        ["03000000", "68c3a9", "02000000", "00ff"],
+        ["00000000", "ffffffff"],
+        ["01000000", "6b", "ffffffff", "ffffffffffff1f00", "00000000"],
+      ]
+        .flat()
+        .join(""),
+    );
+    const header = readFrame(frame, 0, seed) as FrameHeader;
+    expect(decodeFrame(frame, 0, header)).toEqual({
+      baseOffset: 7,
+      appendedMs: 1_700_000_000_000,
+      records: extended,
+    });
+    // The versions are two bits apart, and the checksum tells them apart, too.
+    const asVersion1 = Buffer.from(frame);
+    asVersion1.write("WRB1", "latin1");
+    expect(readFrame(asVersion1, 0, seed)).toEqual({ fault: "bad", reason: "checksum does not match" });
   });
 
   it("is not one with any bit changed, or in another partition", () => {

@@ -8,7 +8,20 @@ import { FileLog } from "../../local-kafka/log/file-log.ts";
 import type { LogRecord, RecordBatch } from "../../local-kafka/log/log.ts";
 
 const field = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: null });
-const batch = fc.array(fc.record<LogRecord>({ key: field, value: field }), { minLength: 1, maxLength: 5 });
+const header = fc.record({ name: fc.string({ unit: "binary", maxLength: 10 }), value: field });
+const record = fc.oneof(
+  fc.record<LogRecord>({ key: field, value: field }),
+  fc.record(
+    {
+      key: field,
+      value: field,
+      timestampMs: fc.nat(),
+      headers: fc.array(header, { minLength: 1, maxLength: 3 }),
+    },
+    { requiredKeys: ["key", "value"] },
+  ),
+);
+const batch = fc.array<LogRecord>(record, { minLength: 1, maxLength: 5 });
 const append = fc.record({
   do: fc.constant("append" as const),
   batches: fc.array(batch, { minLength: 1, maxLength: 4 }),
@@ -25,17 +38,24 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-const plain = (batches: readonly RecordBatch[]): object[] =>
+type Appended = Omit<RecordBatch, "appendedMs">;
+
+const plain = (batches: readonly Appended[]): object[] =>
   batches.map(({ baseOffset, records }) => ({
     baseOffset,
-    records: records.map(({ key, value }) => ({ key: key && [...key], value: value && [...value] })),
+    records: records.map(({ key, value, timestampMs, headers }) => ({
+      key: key && [...key],
+      value: value && [...value],
+      timestampMs,
+      headers: headers?.map((each) => [each.name, each.value && [...each.value]]),
+    })),
   }));
 
 class Pair {
   log: FileLog;
   readonly #dataDir: string;
   readonly #segmentBytes: number;
-  #model: RecordBatch[] = [];
+  #model: Appended[] = [];
 
   private constructor(log: FileLog, dataDir: string, segmentBytes: number) {
     this.log = log;

@@ -204,7 +204,13 @@ describe("start and end", () => {
       stdout: "",
       stderr: `local-kafka: ${join(dir, "taken")} is in use by process ${child.pid}\n`,
     });
-    for (const args of [["--port", "x"], ["--topic", "t"], ["--bogus"]]) {
+    for (const args of [
+      ["--port", "x"],
+      ["--topic", "t"],
+      ["--bogus"],
+      ["--dialect", "x"],
+      ["--username", "u"],
+    ]) {
       const { code, stdout, stderr } = await run(args);
       expect({ code, stdout, lines: stderr.split("\n").length }).toEqual({ code: 1, stdout: "", lines: 2 });
     }
@@ -213,6 +219,6 @@ describe("start and end", () => {
   it("--help explains the flags", async () => {
     const { code, stdout } = await run(["--help"]);
     expect(code).toBe(0);
-    for (const flag of ["--host", "--port", "--data", "--topic"]) expect(stdout).toContain(flag);
+    for (const flag of ["--host", "--port", "--data", "--topic", "--dialect"]) expect(stdout).toContain(flag);
   });
 });

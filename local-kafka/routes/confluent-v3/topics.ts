@@ -1,6 +1,6 @@
 /**
- * Topics in the shape of Confluent's REST API v3: what local tools need and Redpanda's proxy does not offer. Clusters and
- * topics only. Reference: https://docs.confluent.io/platform/current/kafka-rest/api.html
+ * Clusters and topics in the shape of Confluent's REST API v3; beside it, Redpanda's dialect has them, too: local tools
+ * need them and Redpanda's proxy does not offer any. Reference: https://docs.confluent.io/platform/current/kafka-rest/api.html
  */
 import { type Context, Hono } from "hono";
 import { z } from "zod";
@@ -9,9 +9,9 @@ import { textParam } from "../../http/params.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
 import { KafkaError } from "../../log/kafka-error.ts";
 import type { Log, TopicDescription, TopicSettings } from "../../log/log.ts";
+import { DEFAULT_RETENTION_BYTES, DEFAULT_RETENTION_MS, applyConfig } from "./topic-settings.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
-const DEFAULT_RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
 
 const createTopicRequest = z.object({
   topic_name: z.string(),
@@ -26,7 +26,7 @@ export interface ConfluentRoutesOptions {
   deleteTopic: (name: string) => Promise<void>;
 }
 
-type Ctx = Context<{ Bindings: Bindings }>;
+export type Ctx = Context<{ Bindings: Bindings }>;
 
 export function confluentTopicRoutes({
   log,
@@ -114,16 +114,16 @@ export function confluentTopicRoutes({
   return app;
 }
 
-function checkCluster(c: Ctx, clusterId: string): void {
+export function checkCluster(c: Ctx, clusterId: string): void {
   const asked = c.req.param("cluster") ?? "";
   if (asked !== clusterId) throw new ApiError(404, `Cluster ${asked} cannot be found.`);
 }
 
-function topicName(c: Ctx): string {
+export function topicName(c: Ctx): string {
   return textParam("topic_name", c.req.path.split("/")[5]);
 }
 
-function unknownTopic(): ApiError {
+export function unknownTopic(): ApiError {
   return new ApiError(40403, "This server does not host this topic-partition.");
 }
 
@@ -142,35 +142,12 @@ function parseCreateTopic(body: Buffer): TopicSettings {
     replication_factor: replicas = 1,
   } = request.data;
   if (replicas !== 1) throw new ApiError(40002, `Replication factor: ${replicas} where there is 1 broker.`);
-  const settings = { name, partitions, retentionMs: DEFAULT_RETENTION_MS, retentionBytes: -1 };
+  const settings = {
+    name,
+    partitions,
+    retentionMs: DEFAULT_RETENTION_MS,
+    retentionBytes: DEFAULT_RETENTION_BYTES,
+  };
   for (const config of request.data.configs ?? []) applyConfig(settings, config.name, config.value ?? "");
   return settings;
-}
-
-/** Settings this log has, or that make no difference to it; anything else is refused rather than ignored. */
-function applyConfig(settings: TopicSettings, name: string, value: string): void {
-  switch (name) {
-    case "retention.ms":
-      settings.retentionMs = integerConfig(name, value);
-      return;
-    case "retention.bytes":
-      settings.retentionBytes = integerConfig(name, value);
-      return;
-    case "cleanup.policy":
-      if (value !== "delete") throw new ApiError(40002, `Invalid value ${value} for configuration ${name}`);
-      return;
-    case "compression.type":
-      if (!["producer", "none", "uncompressed", "gzip", "snappy", "lz4", "zstd"].includes(value)) {
-        throw new ApiError(40002, `Invalid value ${value} for configuration ${name}`);
-      }
-      return;
-    default:
-      throw new ApiError(40002, `Unknown topic config name: ${name}`);
-  }
-}
-
-function integerConfig(name: string, value: string): number {
-  if (!/^-?\d{1,15}$/.test(value))
-    throw new ApiError(40002, `Invalid value ${value} for configuration ${name}`);
-  return Number(value);
 }

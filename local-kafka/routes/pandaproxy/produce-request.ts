@@ -44,7 +44,7 @@ function parseField(reader: JsonReader, format: RecordFormat): Uint8Array {
 }
 
 /** Leaves out the white space between a JSON value's tokens. */
-function compact(json: Buffer): Buffer {
+export function compact(json: Buffer): Buffer {
   const result = Buffer.allocUnsafe(json.byteLength);
   let length = 0;
   let inString = false;

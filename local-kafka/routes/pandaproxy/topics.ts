@@ -9,7 +9,7 @@ import { int32Param, integerParam, textParam } from "../../http/params.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
 import { KafkaError } from "../../log/kafka-error.ts";
 import type { Log } from "../../log/log.ts";
-import { partitionForKey } from "../../log/murmur2.ts";
+import { roundRobin } from "../../log/pick-partition.ts";
 import { JsonFault } from "./json-reader.ts";
 import { type ProduceRecord, parseProduceRequest } from "./produce-request.ts";
 import { encodeRecords } from "./records-answer.ts";
@@ -134,17 +134,4 @@ function groupByPartition(
     else batch.push(record);
   }
   return byPartition;
-}
-
-/** Partition of a record that names none: by key, or each in turn without one; 0 when the topic is not known. */
-function roundRobin(log: Log): (topic: string, record: ProduceRecord) => number {
-  const next = new Map<string, number>();
-  return (topic, { key }) => {
-    const partitions = log.topic(topic)?.partitions;
-    if (partitions === undefined) return 0;
-    if (key !== null && key.byteLength > 0) return partitionForKey(key, partitions);
-    const turn = next.get(topic) ?? 0;
-    next.set(topic, turn + 1);
-    return turn % partitions;
-  };
 }

@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import { defineCommand, runMain } from "citty";
 import { hashSecret, SCOPES, type Scope } from "../lib/auth/api-key.ts";
 
-const TENANT = /^[a-zA-Z0-9_-]{1,64}$/;
+const TENANT = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
+const OPTIONS = new Set(["_", "tenant", "scopes", "name"]);
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /** Letters and digits, each of them equally likely: bytes beyond a multiple of 62 are thrown away. */
@@ -39,7 +40,11 @@ const command = defineCommand({
     name: { type: "string", description: "what it is for", default: "" },
   },
   run({ args }) {
-    if (!TENANT.test(args.tenant)) fail("--tenant: letters, digits, `_`, `-`, at most 64");
+    const unknown = Object.keys(args).filter((option) => !OPTIONS.has(option));
+    if (unknown.length > 0) fail(`there is no option --${unknown.join(", --")}; see --help`);
+    if (args._.length > 0) fail(`what is ${args._.join(" ")}? see --help`);
+    if (!TENANT.test(args.tenant))
+      fail("--tenant: letters, digits, `_`, `-`, at most 64, a letter or digit first");
     if (!/^[\w .:@/-]{0,100}$/.test(args.name))
       fail("--name: letters, digits, spaces and . : @ / - _, at most 100");
     const scopes = parseScopes(args.scopes);
@@ -50,7 +55,7 @@ const command = defineCommand({
       [
         `Key (shown this once):  weir_${id}_${secret}`,
         "",
-        "It works once its hash is stored:",
+        "It works once its hash is stored (for `npm start`, while it is stopped: --local --persist-to .weir instead of --remote):",
         `  npx wrangler d1 execute weir --remote --command ${JSON.stringify(sql).replaceAll("$", String.raw`\$`)}`,
         "",
       ].join("\n"),

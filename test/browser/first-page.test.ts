@@ -53,8 +53,10 @@ describe.skipIf(!hasBrowser)("the first page", () => {
 
   it("fits a phone", async () => {
     await page.setViewportSize({ width: 375, height: 800 });
-    const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
-    expect(overflow).toBeLessThanOrEqual(0);
+    // The charts follow a frame or two after the window.
+    const overflow = async () =>
+      await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
+    await expect.poll(overflow, { timeout: 5_000 }).toBeLessThanOrEqual(0);
     await page.setViewportSize({ width: 1440, height: 900 });
   });
 

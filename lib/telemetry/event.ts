@@ -1,7 +1,7 @@
 // An event: a type and data of any JSON form. Fields that Weir does not know are kept as attributes.
 import { z } from "zod";
-import { checkJsonValue, checkKey, type JsonObject, type JsonValue } from "./json-value.ts";
-import { collectAttributes, KEPT_DEPTH } from "./log.ts";
+import { attributesShape, collectAttributes, hasKeepableFields } from "./attributes.ts";
+import { checkJsonValue, type JsonObject, type JsonValue } from "./json-value.ts";
 import {
   checkName,
   checkOptionalText,
@@ -24,6 +24,8 @@ export interface Event {
   key?: string;
 }
 
+const FIELDS = new Set(["event_type", "data", "timestamp", "id", "key", "attributes"]);
+
 /** What POST /api/v1/events takes for one record. */
 export const eventInputShape = z
   .looseObject({
@@ -32,23 +34,9 @@ export const eventInputShape = z
     timestamp: timestampShape.nullish(),
     id: shortTextShape.nullish(),
     key: shortTextShape.nullish(),
-    attributes: z
-      .custom<JsonObject>(
-        (value) => isPlainObject(value) && checkJsonValue(value, "attributes") === undefined,
-      )
-      .nullish(),
+    attributes: attributesShape,
   })
-  .refine((event) =>
-    Object.entries(event).every(
-      ([field, value]) =>
-        FIELDS.has(field) ||
-        (!Object.hasOwn(event.attributes ?? {}, field) &&
-          checkKey(field, () => field) === undefined &&
-          checkJsonValue(value, field, KEPT_DEPTH) === undefined),
-    ),
-  );
-
-const FIELDS = new Set(["event_type", "data", "timestamp", "id", "key", "attributes"]);
+  .refine(hasKeepableFields(FIELDS));
 
 /** Checks one record and brings it to the kept form. */
 export function validateEvent(input: unknown, context: ValidationContext): Result<Event> {

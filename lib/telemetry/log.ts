@@ -1,6 +1,7 @@
 // A log record. Only `message` is required; fields that Weir does not know are kept as attributes.
 import { z } from "zod";
-import { checkJsonValue, checkKey, joinPath, type JsonObject, type JsonValue } from "./json-value.ts";
+import { attributesShape, collectAttributes, hasKeepableFields } from "./attributes.ts";
+import type { JsonObject } from "./json-value.ts";
 import { MAX_MESSAGE_BYTES } from "./limits.ts";
 import {
   checkName,
@@ -26,6 +27,8 @@ export interface Log {
   id?: string;
 }
 
+const FIELDS = new Set(["message", "level", "service", "host", "timestamp", "id", "attributes"]);
+
 /** What POST /api/v1/logs takes for one record. */
 export const logInputShape = z
   .looseObject({
@@ -40,26 +43,9 @@ export const logInputShape = z
     host: shortTextShape.nullish(),
     timestamp: timestampShape.nullish(),
     id: shortTextShape.nullish(),
-    attributes: z
-      .custom<JsonObject>(
-        (value) => isPlainObject(value) && checkJsonValue(value, "attributes") === undefined,
-      )
-      .nullish(),
+    attributes: attributesShape,
   })
-  .refine((log) =>
-    Object.entries(log).every(
-      ([field, value]) =>
-        FIELDS.has(field) ||
-        (!Object.hasOwn(log.attributes ?? {}, field) &&
-          checkKey(field, () => field) === undefined &&
-          checkJsonValue(value, field, KEPT_DEPTH) === undefined),
-    ),
-  );
-
-/** Nesting of an unknown field: it is kept inside `attributes`, one deeper than it was sent. */
-export const KEPT_DEPTH = 3;
-
-const FIELDS = new Set(["message", "level", "service", "host", "timestamp", "id", "attributes"]);
+  .refine(hasKeepableFields(FIELDS));
 
 /** `warning`, `warn` and `WARN` are one level. */
 const LEVEL_NAMES = new Map([
@@ -100,36 +86,6 @@ export function validateLog(input: unknown, context: ValidationContext): Result<
   if (typeof host === "string") log.host = host;
   if (typeof id === "string" && id !== "") log.id = id;
   return ok(log);
-}
-
-/** The record's `attributes` with its unknown fields beside them, so that nothing a client sent is dropped. */
-export function collectAttributes(
-  input: Record<string, unknown>,
-  known: ReadonlySet<string>,
-): Result<JsonObject> {
-  const given = input.attributes;
-  let attributes: JsonObject = {};
-  if (given !== undefined && given !== null) {
-    if (!isPlainObject(given)) return reject("wrong_type", "attributes", "must be an object");
-    const fault = checkJsonValue(given, "attributes");
-    if (fault) return { ok: false, error: fault };
-    attributes = given as JsonObject;
-  }
-  let isCopied = false;
-  for (const field of Object.keys(input)) {
-    if (known.has(field)) continue;
-    const value = input[field];
-    const path = joinPath("", field);
-    const fault = checkKey(field, () => path) ?? checkJsonValue(value, path, KEPT_DEPTH);
-    if (fault) return { ok: false, error: fault };
-    if (Object.hasOwn(attributes, field)) {
-      return reject("forbidden_key", path, "stands in the record and in its attributes; keep one of them");
-    }
-    if (!isCopied) attributes = { ...attributes };
-    isCopied = true;
-    attributes[field] = value as JsonValue;
-  }
-  return ok(attributes);
 }
 
 /** Both as given and as kept: some letters take more bytes in upper case, and a consumer checks the kept form. */

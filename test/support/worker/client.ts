@@ -1,5 +1,6 @@
 // What tests inside workerd ask of the deployed worker.
 import { createExecutionContext, env, runDurableObjectAlarm, waitOnExecutionContext } from "cloudflare:test";
+import { expect } from "vitest";
 import worker from "../../../functions/worker.ts";
 import { DEV_KEY } from "../../../lib/auth/api-key.ts";
 
@@ -48,4 +49,24 @@ export async function drain(topic: string, partitions = 3): Promise<void> {
   for (let partition = 0; partition < partitions; partition++) {
     await runDurableObjectAlarm(env.PARTITION_CONSUMER.getByName(`${GROUP}/${topic}/${partition}`));
   }
+}
+
+interface Problem {
+  status: number;
+  code: string;
+  title: string;
+  detail: string;
+  type: string;
+  request_id: string;
+  errors: { index?: number; path: string; reason: string; message: string }[];
+}
+
+/** Reads an error's body, which must be a problem document in every respect. */
+export async function problemOf(response: Response): Promise<Problem> {
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  const body: Problem = await response.json();
+  expect(body.status).toBe(response.status);
+  expect(body.request_id).toBe(response.headers.get("x-request-id"));
+  expect(body.type).toBe(`urn:weir:problem:${body.code}`);
+  return body;
 }

@@ -115,6 +115,7 @@ const targets = {
       }
     },
   },
+  cli: { sources: ["cli/weir.ts"], options: forNode({ weir: "cli/weir.ts" }) },
   key: { sources: ["cli/create-key.ts"], options: forNode({ "create-key": "cli/create-key.ts" }) },
   bench: { sources: ["bench/main.ts"], options: forNode({ bench: "bench/main.ts" }) },
 };
@@ -156,7 +157,7 @@ async function buildTarget(name) {
 /**
  * Builds the named targets side by side.
  *
- * @param {string[]} [names] of: worker, local-kafka, dev, agent, dashboard, key, bench; all when empty
+ * @param {string[]} [names] of: worker, local-kafka, dev, agent, dashboard, cli, key, bench; all when empty
  * @throws {BuildError} with every failed target's reason
  */
 export async function build(names = []) {

@@ -1,12 +1,12 @@
 // Who is woken to read: one PartitionConsumer for each group, topic and partition. The cron wakes all of them, the
 // intake pokes those whose log grew; neither a lost poke nor a lost alarm matters.
-import { createTransport } from "../lib/kafka/create-transport.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
 import type { PartitionId } from "../lib/storage/storage.ts";
 import type { NativeSignal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
 import type { PartitionConsumer } from "./objects/partition-consumer.ts";
+import { openTransport } from "./transport.ts";
 
 export interface Owned extends PartitionId {
   signal: NativeSignal;
@@ -27,14 +27,16 @@ export function ownerOf(
 
 /** Every partition that is read. While a topic cannot be asked for, the partitions already read stand for it. */
 export async function ownedPartitions(env: Env, deployment: Deployment): Promise<Owned[]> {
-  const transport = createTransport(deployment.config);
+  const transport = openTransport(env, deployment);
+  const failures = new Map<string, string[]>();
   const lists = await Promise.all(
     deployment.subscriptions.map(async ({ group, topic, signal }) => {
       try {
         const count = await deployment.partitionCounts.of(transport, topic, Date.now());
         return Array.from({ length: count }, (_, partition): Owned => ({ group, topic, signal, partition }));
       } catch (error) {
-        logger.error("partitions_unknown", { topic, message: messageOf(error) });
+        const message = messageOf(error);
+        failures.set(message, [...(failures.get(message) ?? []), topic]);
         const progress = await createD1StreamStore(env.DB).progress(group);
         return progress
           .filter((row) => row.topic === topic)
@@ -42,6 +44,10 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
       }
     }),
   );
+  await transport.close();
+  // One line for one cause, however many topics it hits.
+  for (const [message, topics] of failures)
+    logger.error("partitions_unknown", { topics: topics.join(), message });
   return lists.flat();
 }
 

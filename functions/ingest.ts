@@ -3,7 +3,6 @@ import { Hono } from "hono";
 import { readBody, ACCEPTED_ENCODINGS } from "../lib/http/body.ts";
 import { acceptRecords } from "../lib/ingest/accept.ts";
 import { answerIntake, kafkaUnavailable } from "./intake-answer.ts";
-import { createTransport } from "../lib/kafka/create-transport.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
 import { PRODUCE_RETRY, systemTiming } from "../lib/kafka/retry.ts";
 import { topicName } from "../lib/kafka/topics.ts";
@@ -15,6 +14,7 @@ import { ok, reject, type Result } from "../lib/telemetry/result.ts";
 import type { NativeSignal } from "../lib/telemetry/signal.ts";
 import { pokeOwners } from "./consume.ts";
 import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
+import { openTransport } from "./transport.ts";
 
 export const ingest = new Hono<AppEnv>();
 
@@ -25,7 +25,8 @@ ingest.post("/api/v1/events", requireScope("ingest"), (c) => intake(c, "events")
 
 async function intake(c: AppContext, signal: NativeSignal): Promise<Response> {
   const requestId = c.get("requestId");
-  const { config, naming, partitionCounts } = c.get("deployment");
+  const deployment = c.get("deployment");
+  const { config, naming, partitionCounts } = deployment;
   const receivedMs = Date.now();
   const batch = batchOf(c.req.header("idempotency-key"), receivedMs);
   if (!batch.ok) return refuse(c, batch.error);
@@ -34,7 +35,7 @@ async function intake(c: AppContext, signal: NativeSignal): Promise<Response> {
   const body = decodeNativeBody(signal, c.req.raw.headers, bytes.value);
   if (!body.ok) return refuse(c, body.error);
 
-  const transport = createTransport(config);
+  const transport = openTransport(c.env, deployment);
   const { tenant } = c.get("principal");
   try {
     const outcome = await acceptRecords(
@@ -60,6 +61,8 @@ async function intake(c: AppContext, signal: NativeSignal): Promise<Response> {
     if (!(error instanceof KafkaError)) throw error;
     logKafkaError(error, requestId);
     return kafkaUnavailable(error, requestId);
+  } finally {
+    c.executionCtx.waitUntil(transport.close());
   }
 }
 

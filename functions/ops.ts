@@ -1,13 +1,13 @@
 // Operations: GET /healthz, /kafka/status, /api/v1/lag. What concerns the whole deployment needs `operator`.
 import { Hono } from "hono";
-import { createTransport } from "../lib/kafka/create-transport.ts";
-import { KafkaError } from "../lib/kafka/errors.ts";
-import type { KafkaTransport } from "../lib/kafka/transport.ts";
+import { KafkaError, type KafkaErrorCode } from "../lib/kafka/errors.ts";
+import type { KafkaTransport, TransportCapabilities } from "../lib/kafka/transport.ts";
 import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
 import type { Progress } from "../lib/storage/storage.ts";
 import { ownedPartitions, ownerOf, type Owned } from "./consume.ts";
 import type { ConsumerStatus } from "./objects/partition-consumer.ts";
 import { requireScope, type AppEnv } from "./request-context.ts";
+import { openTransport } from "./transport.ts";
 
 export const ops = new Hono<AppEnv>();
 
@@ -15,7 +15,7 @@ ops.get("/healthz", (c) => c.json({ status: "healthy" }));
 
 ops.get("/kafka/status", requireScope("operator"), async (c) => {
   const deployment = c.get("deployment");
-  const transport = createTransport(deployment.config);
+  const transport = openTransport(c.env, deployment);
   const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
   const [kafka, consumers] = await Promise.all([
     describeKafka(transport, topics),
@@ -23,14 +23,13 @@ ops.get("/kafka/status", requireScope("operator"), async (c) => {
       Promise.all(owned.map((one) => describeOwner(c.env, one))),
     ),
   ]);
+  c.executionCtx.waitUntil(transport.close());
   return c.json({
     kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
     kafka_consumer: consumerState(new Set(consumers.map(({ state }) => state)), kafka.error !== undefined),
     consumer_topics: topics,
     consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
     transport: transport.name,
-    acks: transport.capabilities.acks,
-    capabilities: transport.capabilities,
     ...kafka,
     consumers,
   });
@@ -38,12 +37,14 @@ ops.get("/kafka/status", requireScope("operator"), async (c) => {
 
 ops.get("/api/v1/lag", requireScope("operator"), async (c) => {
   const deployment = c.get("deployment");
-  const transport = createTransport(deployment.config);
+  const transport = openTransport(c.env, deployment);
   const [owned, progress] = await Promise.all([
     ownedPartitions(c.env, deployment),
     createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
   ]);
-  return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
+  const rows = await Promise.all(owned.map((one) => lagOf(transport, one, progress)));
+  c.executionCtx.waitUntil(transport.close());
+  return c.json(rows);
 });
 
 interface OwnerStatus {
@@ -61,17 +62,50 @@ function consumerState(states: ReadonlySet<OwnerStatus["state"]>, isKafkaAway: b
   return "running";
 }
 
-async function describeKafka(
-  transport: KafkaTransport,
-  wanted: string[],
-): Promise<{ error?: string; error_code?: string; topics_missing?: string[] }> {
+interface KafkaStatus {
+  acks: TransportCapabilities["acks"] | null;
+  capabilities: TransportCapabilities | null;
+  topics_missing?: string[];
+  /** What is wrong and what to do about it, in one sentence. */
+  error?: string;
+  error_code?: KafkaErrorCode;
+}
+
+async function describeKafka(transport: KafkaTransport, wanted: string[]): Promise<KafkaStatus> {
+  let known: Pick<KafkaStatus, "acks" | "capabilities"> = { acks: null, capabilities: null };
   try {
     const present = new Set(await transport.topics());
-    return { topics_missing: wanted.filter((topic) => !present.has(topic)) };
+    const capabilities = await transport.capabilities();
+    known = { acks: capabilities.acks, capabilities };
+    const missing = wanted.filter((topic) => !present.has(topic));
+    const fault = faultOf(capabilities, missing);
+    return {
+      ...known,
+      topics_missing: missing,
+      ...(fault ? { error: fault.message, error_code: fault.code } : {}),
+    };
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error;
-    return { error: error.message, error_code: error.code };
+    return { ...known, error: error.message, error_code: error.code };
   }
+}
+
+/** What keeps records from being accepted though Kafka answers. */
+function faultOf({ acks }: TransportCapabilities, missing: string[]): KafkaError | undefined {
+  if (missing.length > 0) {
+    const what = missing.length === 1 ? "topic is" : "topics are";
+    return new KafkaError(
+      "unknown_topic",
+      `${missing.length} ${what} missing: ${missing.join(", ")}; make them with \`weir topics init\` or the cluster's own tool`,
+    );
+  }
+  if (acks === "unconfirmed") {
+    return new KafkaError(
+      "misconfigured",
+      "the proxy does not show with which acks it writes; set it to acks=all, then KAFKA_ACKS_CONFIRMED=all here",
+    );
+  }
+  return undefined;
 }
 
 async function describeOwner(env: Env, owned: Owned): Promise<OwnerStatus> {

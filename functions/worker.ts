@@ -7,14 +7,19 @@ import { ingest } from "./ingest.ts";
 import { ops } from "./ops.ts";
 import { query } from "./query.ts";
 import { answerError, prepare, type AppEnv } from "./request-context.ts";
+import { topics } from "./topics.ts";
 
 export { PartitionConsumer } from "./objects/partition-consumer.ts";
+export { PartitionLog } from "./objects/partition-log.ts";
+export { TopicDirectory } from "./objects/topic-directory.ts";
+export { TransportHost } from "./objects/transport-host.ts";
 
 const app = new Hono<AppEnv>();
 app.use(prepare);
 app.route("/", ops);
 app.route("/", query);
 app.route("/", ingest);
+app.route("/", topics);
 app.onError(answerError);
 app.notFound((c) => {
   const requestId = c.get("requestId");

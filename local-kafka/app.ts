@@ -5,6 +5,7 @@
 import { type Context, Hono } from "hono";
 import type { Groups } from "./groups/groups.ts";
 import { answerError } from "./http/api-error.ts";
+import { type Credentials, basicAuth } from "./http/basic-auth.ts";
 import type { Bindings } from "./http/read-body.ts";
 import type { Log } from "./log/log.ts";
 import { confluentRecordRoutes } from "./routes/confluent-v3/records.ts";
@@ -15,7 +16,6 @@ import { answerKarapaceError } from "./routes/karapace/errors.ts";
 import { karapaceTopicRoutes } from "./routes/karapace/topics.ts";
 import { consumerRoutes } from "./routes/pandaproxy/consumers.ts";
 import { topicRoutes } from "./routes/pandaproxy/topics.ts";
-import { type Credentials, basicAuth } from "./routes/upstash/basic-auth.ts";
 import { upstashConsumerRoutes } from "./routes/upstash/consumers.ts";
 import { answerUpstashError } from "./routes/upstash/errors.ts";
 import { upstashTopicRoutes } from "./routes/upstash/topics.ts";
@@ -27,7 +27,7 @@ export interface AppOptions {
   now: () => number;
   maxRequestBytes: number;
   advertisedUrl: string | undefined;
-  /** What the Upstash dialect asks for; nothing when undefined. */
+  /** What every request must carry as HTTP Basic; nothing when undefined. */
   credentials: Credentials | undefined;
   deleteTopic: (name: string) => Promise<void>;
   /** Told about errors that are ours, not the request's. */
@@ -40,6 +40,7 @@ interface DialectParts {
   routes: (options: AppOptions) => App[];
   onError: (c: Context, error: unknown, onFault: (error: unknown) => void) => Response;
   notFound: (c: Context) => Response;
+  unauthorized: 401 | 40101;
 }
 
 const DIALECTS = {
@@ -49,11 +50,13 @@ const DIALECTS = {
     // Seastar's words; a path or method without a route has its own shape there.
     notFound: (c) =>
       c.body('{"message": "Not found", "code": 404}', 404, { "content-type": "application/json" }),
+    unauthorized: 40101,
   },
   karapace: {
     routes: (options) => [karapaceTopicRoutes(options), karapaceConsumerRoutes(options)],
     onError: answerKarapaceError,
     notFound: (c) => c.text("404: Not Found", 404),
+    unauthorized: 40101,
   },
   "confluent-v3": {
     routes: (options) => [
@@ -63,15 +66,13 @@ const DIALECTS = {
     ],
     onError: answerError,
     notFound: (c) => c.json({ error_code: 404, message: "HTTP 404 Not Found" }, 404),
+    unauthorized: 40101,
   },
   upstash: {
-    routes: (options) => [
-      new Hono<{ Bindings: Bindings }>().use(basicAuth(options.credentials)),
-      upstashTopicRoutes(options),
-      upstashConsumerRoutes(options),
-    ],
+    routes: (options) => [upstashTopicRoutes(options), upstashConsumerRoutes(options)],
     onError: answerUpstashError,
     notFound: (c) => c.json({ result: "Error", error: "Not Found", status: 404 }, 404),
+    unauthorized: 401,
   },
 } satisfies Record<string, DialectParts>;
 
@@ -81,8 +82,9 @@ export type Dialect = keyof typeof DIALECTS;
 export const DIALECT_NAMES = Object.keys(DIALECTS) as Dialect[];
 
 export function createApp(options: AppOptions): App {
-  const { routes, onError, notFound }: DialectParts = DIALECTS[options.dialect];
+  const { routes, onError, notFound, unauthorized }: DialectParts = DIALECTS[options.dialect];
   const app = new Hono<{ Bindings: Bindings }>();
+  app.use(basicAuth(options.credentials, unauthorized));
   for (const part of routes(options)) app.route("/", part);
   app.onError((error, c) => onError(c, error, options.onFault));
   app.notFound(notFound);

@@ -2,26 +2,16 @@
  * local-kafka as a process of its own. Says where it is ready on stdout and, when it was started with an IPC channel,
  * to its parent, without whom it does not go on. A start that fails is one line on stderr and exit code 1.
  */
-import { parseArgs } from "node:util";
 import { defineCommand, runMain } from "citty";
-import { DIALECT_NAMES, type Dialect } from "./app.ts";
-import { type TopicSpec, openLocalKafka } from "./broker.ts";
+import { DIALECT_NAMES } from "./app.ts";
+import { openClusterGateway, openLocalKafka } from "./broker.ts";
 import { type LocalKafkaServer, serveLocalKafka } from "./server.ts";
-import developmentTopics from "./topics.json";
-
-interface Settings {
-  host: string;
-  port: number;
-  dataDir: string;
-  dialect: Dialect;
-  credentials?: { username: string; password: string };
-  topics: TopicSpec[];
-}
+import { type Settings, parseSettings } from "./settings.ts";
 
 const command = defineCommand({
   meta: {
     name: "local-kafka",
-    description: "A local Kafka with a REST proxy's HTTP API over a durable file log.",
+    description: "A REST proxy's HTTP API over a durable file log, or in front of a Kafka cluster.",
   },
   args: {
     host: { type: "string", default: "127.0.0.1", description: "Address to listen on" },
@@ -33,17 +23,34 @@ const command = defineCommand({
       valueHint: DIALECT_NAMES.join("|"),
       description: "Whose HTTP API to speak",
     },
-    username: { type: "string", description: "User that the Upstash dialect asks for" },
-    password: { type: "string", description: "Password of that user" },
+    username: { type: "string", description: "User that every request must name (HTTP Basic)" },
+    password: { type: "string", description: "Password of that user; or LOCAL_KAFKA_PASSWORD" },
     topic: {
       type: "string",
       valueHint: "name:partitions",
-      description: "Topic to make; repeatable (default: topics.json)",
+      description: "Topic to make; repeatable (default: topics.json; none with --bootstrap)",
     },
+    bootstrap: {
+      type: "string",
+      valueHint: "host:port,…",
+      description: "Keep the records in this Kafka cluster instead of --data",
+    },
+    "sasl-mechanism": {
+      type: "string",
+      valueHint: "PLAIN|SCRAM-SHA-256|SCRAM-SHA-512",
+      description: "How to log in to the cluster",
+    },
+    "sasl-username": { type: "string", description: "User of the cluster" },
+    "sasl-password": { type: "string", description: "Password of that user; better KAFKA_SASL_PASSWORD" },
+    tls: { type: "boolean", description: "Speak TLS with the cluster" },
+    "tls-ca": { type: "string", valueHint: "file", description: "Authorities to trust there, PEM" },
+    "http-tls-cert": { type: "string", valueHint: "file", description: "Serve HTTPS: certificate, PEM" },
+    "http-tls-key": { type: "string", valueHint: "file", description: "Serve HTTPS: key, PEM" },
   },
   async run({ rawArgs }) {
     try {
-      await start(parseSettings(rawArgs));
+      // citty neither collects a repeated flag nor refuses an unknown one.
+      await start(parseSettings(rawArgs, process.env));
     } catch (error) {
       complain((error as Error).message);
       process.exitCode = 1;
@@ -56,52 +63,15 @@ function complain(message: string): void {
   process.stderr.write(`local-kafka: ${message}\n`);
 }
 
-/** citty neither collects a repeated flag nor refuses an unknown one. */
-function parseSettings(rawArgs: string[]): Settings {
-  const { values } = parseArgs({
-    args: rawArgs,
-    options: {
-      host: { type: "string", default: "127.0.0.1" },
-      port: { type: "string", default: "18082" },
-      data: { type: "string", default: ".weir/kafka" },
-      dialect: { type: "string", default: "redpanda" },
-      username: { type: "string" },
-      password: { type: "string" },
-      topic: { type: "string", multiple: true },
-    },
-  });
-  const port = Number(values.port);
-  if (!/^\d+$/.test(values.port) || port > 65_535) throw new Error(`--port ${values.port} is not a port`);
-  const dialect = DIALECT_NAMES.find((name) => name === values.dialect);
-  if (dialect === undefined)
-    throw new Error(`--dialect ${values.dialect} is none of ${DIALECT_NAMES.join(", ")}`);
-  const { username, password } = values;
-  if ((username === undefined) !== (password === undefined)) {
-    throw new Error("--username and --password go together");
-  }
-  return {
-    ...(username === undefined || password === undefined ? {} : { credentials: { username, password } }),
-    host: values.host,
-    port,
-    dataDir: values.data,
-    dialect,
-    topics:
-      values.topic?.map(parseTopic) ??
-      developmentTopics.map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })),
-  };
-}
-
-function parseTopic(text: string): TopicSpec {
-  const [, name, partitions] = /^([a-zA-Z0-9._-]+):(\d+)$/.exec(text) ?? [];
-  if (name === undefined) throw new Error(`--topic ${text} is not name:partitions`);
-  return { name, partitions: Number(partitions) };
-}
-
-async function start({ host, port, ...options }: Settings): Promise<void> {
-  const kafka = await openLocalKafka({ ...options, onWarning: complain });
+async function start({ host, port, httpTls, log, ...settings }: Settings): Promise<void> {
+  const options = { ...settings, onWarning: complain };
+  const kafka =
+    "cluster" in log
+      ? await openClusterGateway({ ...options, cluster: log.cluster })
+      : await openLocalKafka({ ...options, dataDir: log.dataDir });
   let server: LocalKafkaServer;
   try {
-    server = await serveLocalKafka(kafka, host, port);
+    server = await serveLocalKafka(kafka, host, port, httpTls);
   } catch (error) {
     await kafka.close();
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;

@@ -1,5 +1,6 @@
 /** Puts an open broker on a TCP port, and takes it off again without waiting for idle or polling connections. */
 import type { Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
@@ -7,6 +8,12 @@ import type { LocalKafka } from "./broker.ts";
 
 /** For answers that are ready to leave the machine before their connections are cut. */
 const LAST_ANSWERS_MS = 50;
+
+/** PEM, for HTTPS. */
+export interface Tls {
+  cert: string;
+  key: string;
+}
 
 export interface LocalKafkaServer {
   /** As clients on this machine reach it. */
@@ -20,8 +27,10 @@ export async function serveLocalKafka(
   kafka: LocalKafka,
   host: string,
   port: number,
+  tls?: Tls,
 ): Promise<LocalKafkaServer> {
-  const server = createAdaptorServer({ fetch: kafka.app.fetch }) as Server;
+  const secure = tls && { createServer: createHttpsServer, serverOptions: tls };
+  const server = createAdaptorServer({ fetch: kafka.app.fetch, ...secure }) as Server;
   // Longer than clients keep idle connections, so that it is they who drop them, not we under their next request.
   server.keepAliveTimeout = 65_000;
   await new Promise<void>((resolve, reject) => {
@@ -33,7 +42,7 @@ export async function serveLocalKafka(
   });
   const address = server.address() as AddressInfo;
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
+    url: `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
     async close() {
       const closed = new Promise((resolve) => {
         server.close(resolve);

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseEnv } from "node:util";
-import { ConfigError, readConfig } from "../../lib/config/config.ts";
+import { ConfigError, readConfig, type Config } from "../../lib/config/config.ts";
 import { settingsSchema } from "../../lib/config/settings.ts";
 
 /** Not a secret: it stands in the documentation, and is refused outside development. */
@@ -14,6 +14,8 @@ export type StartSettings = {
   dataDir: string;
   /** Absent when the worker is pointed at some other Kafka, or at none. */
   localKafka: { port: number } | undefined;
+  /** For the terminal: what carries the records where local-kafka does not. */
+  kafkaElsewhere: string;
   /** The key known to all, which only a worker in development takes. */
   devKey: string | undefined;
   /** With what key this machine's own metrics are posted; undefined leaves the agent out. */
@@ -44,10 +46,9 @@ export function readStartSettings(
     (values["KAFKA_TRANSPORT"] ?? "rest-v2") !== "rest-v2" ||
     values["KAFKA_ENABLED"] === "false" ||
     values["KAFKA_REST_URL"] !== undefined;
-  // Checked as the worker will get them: the address of local-kafka is put in once it is known.
-  faults.push(
-    ...faultsOf(elsewhere ? bindings : { ...bindings, KAFKA_REST_URL: `http://127.0.0.1:${kafkaPort}` }),
-  );
+  // As the worker will get them: the address of local-kafka is put in once it is known.
+  const complete = elsewhere ? bindings : { ...bindings, KAFKA_REST_URL: `http://127.0.0.1:${kafkaPort}` };
+  faults.push(...faultsOf(complete));
   if (faults.length > 0) return { faults };
 
   const devKey = bindings["ENVIRONMENT"] === "development" ? publicDevKey : undefined;
@@ -56,11 +57,17 @@ export function readStartSettings(
       port,
       dataDir: resolve(root, values["WEIR_DATA"] ?? ".weir"),
       localKafka: elsewhere ? undefined : { port: kafkaPort },
+      kafkaElsewhere: describeKafka(readConfig(complete)),
       devKey,
       agentKey: values["WEIR_DEMO"] === "off" ? undefined : (devKey ?? values["WEIR_KEY"]),
       bindings,
     },
   };
+}
+
+function describeKafka({ KAFKA_TRANSPORT: transport, KAFKA_REST_URL: url, brokers }: Config): string {
+  if (transport === "embedded") return "none: the log is kept in Durable Objects";
+  return transport === "native" ? `${brokers.join()} (native)` : `${new URL(url).host} (${transport})`;
 }
 
 /** The worker would refuse these too, but only at its first request. */

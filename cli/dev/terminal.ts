@@ -53,7 +53,7 @@ export class Terminal {
     this.spin(undefined);
     const { devKey } = settings;
     const rows: [string, string][] = [["dashboard", `${run.url}/`]];
-    if (run.kafkaUrl) rows.push(["kafka", run.kafkaUrl]);
+    rows.push(["kafka", run.kafkaUrl ?? settings.kafkaElsewhere]);
     rows.push([
       "key",
       devKey ?? "one of yours: the development key is refused outside ENVIRONMENT=development",

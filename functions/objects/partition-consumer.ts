@@ -1,13 +1,15 @@
 // The one owner of a partition in a group: reads it to its end whenever it is woken, and goes on by alarm while there
 // is more. It caches its position; should two ever run, the fence in the store lets one of them commit.
 import { DurableObject } from "cloudflare:workers";
-import { createTransport } from "../../lib/kafka/create-transport.ts";
+import { KafkaError } from "../../lib/kafka/errors.ts";
+import type { KafkaTransport } from "../../lib/kafka/transport.ts";
 import { logger } from "../../lib/observability/logger.ts";
 import { createD1StreamStore } from "../../lib/storage/d1-stream.ts";
 import type { Position } from "../../lib/storage/storage.ts";
 import { drainPartition, type DrainResult, type DrainStep } from "../../lib/stream/drain.ts";
 import { POKE_WINDOW_MS, type Owned } from "../consume.ts";
 import { deploymentOf } from "../deployment.ts";
+import { openTransport } from "../transport.ts";
 
 /** Pokes are gathered for this long before reading: fewer, larger commits (measured: 144 ms to queryable). */
 const GATHER_MS = 100;
@@ -17,6 +19,9 @@ const BUDGET = { timeMs: 20_000, batches: 20 };
 
 /** An alarm this long overdue is taken for lost, and set anew by whoever calls next. */
 const LOST_ALARM_MS = 5_000;
+
+/** The cluster's copy of the position is at most this stale, and a minute once the log is quiet. */
+const MIRROR_INTERVAL_MS = 10_000;
 
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 60_000;
@@ -37,6 +42,8 @@ export class PartitionConsumer extends DurableObject<Env> {
   #lastPokeMs = 0;
   #lastFetchMs = 0;
   #recentOffset: number | undefined;
+  #mirroredOffset: number | undefined;
+  #mirrorAgainMs = 0;
   #status: ConsumerStatus | undefined;
 
   /** The log grew, to a message at `offset`: read it soon. Many pokes make one reading. */
@@ -67,6 +74,10 @@ export class PartitionConsumer extends DurableObject<Env> {
     // A failure is settled here, never thrown on, since alarms that fail are given up.
     let result: DrainResult;
     try {
+      // Settings changed since: nobody asks for this partition any more. Its position stays in the store.
+      const { subscriptions } = deploymentOf(this.env);
+      if (!subscriptions.some(({ group, topic }) => group === owned.group && topic === owned.topic))
+        return await this.ctx.storage.deleteAll();
       result = await this.#drain(owned);
     } catch (error) {
       return await this.#backOff(owned, error instanceof Error ? error.message : String(error));
@@ -80,25 +91,50 @@ export class PartitionConsumer extends DurableObject<Env> {
   }
 
   async #drain(owned: Owned): Promise<DrainResult> {
-    const { config } = deploymentOf(this.env);
-    const result = await drainPartition(
-      {
-        ...owned,
-        startAt: config.KAFKA_AUTO_OFFSET_RESET,
-        defaultTenant: config.DEFAULT_TENANT,
-        recentOffset: this.#recentOffset,
-      },
-      {
-        transport: createTransport(config),
-        store: createD1StreamStore(this.env.DB),
-        now: Date.now,
-        reached: (step) => this.reached(step),
-      },
-      BUDGET,
-      this.#position,
-    );
-    this.#position = result.position;
-    return result;
+    const deployment = deploymentOf(this.env);
+    const { config } = deployment;
+    const transport = openTransport(this.env, deployment);
+    try {
+      const result = await drainPartition(
+        {
+          ...owned,
+          startAt: config.KAFKA_AUTO_OFFSET_RESET,
+          defaultTenant: config.DEFAULT_TENANT,
+          recentOffset: this.#recentOffset,
+        },
+        {
+          transport,
+          store: createD1StreamStore(this.env.DB),
+          now: Date.now,
+          reached: (step) => this.reached(step),
+        },
+        BUDGET,
+        this.#position,
+      );
+      this.#position = result.position;
+      await this.#mirror(owned, transport);
+      return result;
+    } finally {
+      await transport.close();
+    }
+  }
+
+  /**
+   * Tells the cluster how far the group has read, so that its consoles show lag. Nothing reads it back: what counts is
+   * the position in storage.
+   */
+  async #mirror({ group, topic, partition }: Owned, transport: KafkaTransport): Promise<void> {
+    const next = this.#position?.nextOffset;
+    if (next === undefined || next === this.#mirroredOffset || Date.now() < this.#mirrorAgainMs) return;
+    this.#mirrorAgainMs = Date.now() + MIRROR_INTERVAL_MS;
+    try {
+      if ((await transport.capabilities()).groupOffsets)
+        await transport.commitOffset(group, topic, partition, next);
+      this.#mirroredOffset = next;
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+      logger.warn("group_offset_not_mirrored", { group, topic, partition, message: error.message });
+    }
   }
 
   async #settle(owned: Owned, result: DrainResult): Promise<void> {

@@ -19,6 +19,9 @@ export class ConfigError extends Error {
 
 export type Config = Omit<
   Settings,
+  | "KAFKA_ENABLED"
+  | "KAFKA_BROKERS"
+  | "KAFKA_BOOTSTRAP_SERVERS"
   | "KAFKA_LOG_TOPIC"
   | "KAFKA_METRICS_TOPIC"
   | "KAFKA_TOPIC_REQUESTS"
@@ -26,7 +29,11 @@ export type Config = Omit<
   | "KAFKA_TOPIC_METRICS"
   | "KAFKA_TOPIC_EVENTS"
   | "KAFKA_TOPIC_TRACES"
-> & { topicOverrides: Partial<Record<"logs" | "metrics" | "events" | "traces", string>> };
+> & {
+  /** `host:port`; empty where the native protocol is not used. */
+  brokers: string[];
+  topicOverrides: Partial<Record<"logs" | "metrics" | "events" | "traces", string>>;
+};
 
 /**
  * Reads the settings out of an environment (a Worker's `env`, or `process.env`).
@@ -48,6 +55,9 @@ export function readConfig(env: Record<string, unknown>): Config {
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
 
   const {
+    KAFKA_ENABLED,
+    KAFKA_BROKERS,
+    KAFKA_BOOTSTRAP_SERVERS,
     KAFKA_LOG_TOPIC,
     KAFKA_METRICS_TOPIC,
     KAFKA_TOPIC_REQUESTS,
@@ -67,38 +77,65 @@ export function readConfig(env: Record<string, unknown>): Config {
   for (const [signal, topic] of Object.entries(overrides)) {
     if (topic !== undefined) topicOverrides[signal as keyof typeof overrides] = topic;
   }
-  return { ...settings, topicOverrides };
+  if (KAFKA_ENABLED === "false") settings.KAFKA_TRANSPORT = "embedded";
+  return { ...settings, brokers: KAFKA_BROKERS ?? KAFKA_BOOTSTRAP_SERVERS ?? [], topicOverrides };
 }
 
 function conflicts(present: Record<string, unknown>): ConfigFault[] {
   const faults: ConfigFault[] = [];
   const has = (name: string) => present[name] !== undefined;
-  if ((present.ENVIRONMENT ?? "production") === "production" && !has("KAFKA_REST_URL")) {
-    faults.push({
-      setting: "KAFKA_REST_URL",
-      message: "must be set in production; its default is local-kafka's address",
-    });
+  const fault = (setting: string, message: string) => faults.push({ setting, message });
+  const isProduction = (present.ENVIRONMENT ?? "production") === "production";
+  const transport = present.KAFKA_TRANSPORT ?? "rest-v2";
+  const isEmbedded = present.KAFKA_ENABLED === "false" || transport === "embedded";
+  const used = new Set(isEmbedded ? ["embedded"] : [transport, present.KAFKA_READ_TRANSPORT]);
+  const usesRest = used.has("rest-v2") || used.has("rest-v3") || used.has("upstash");
+
+  if (present.KAFKA_ENABLED === "false" && has("KAFKA_TRANSPORT") && transport !== "embedded") {
+    fault("KAFKA_TRANSPORT", "must be `embedded` or unset because KAFKA_ENABLED is `false`");
+  }
+  if (isEmbedded && has("KAFKA_READ_TRANSPORT")) {
+    fault("KAFKA_READ_TRANSPORT", "must be unset: without Kafka there is nothing else to read from");
+  }
+  if (!isEmbedded && transport === "rest-v3" && !has("KAFKA_READ_TRANSPORT")) {
+    fault(
+      "KAFKA_READ_TRANSPORT",
+      "must be set because KAFKA_TRANSPORT=rest-v3 cannot read: `native`, or `rest-v2` where the proxy has both",
+    );
+  }
+  if (isProduction && usesRest && !has("KAFKA_REST_URL")) {
+    fault("KAFKA_REST_URL", "must be set in production; its default is local-kafka's address");
+  }
+  if (used.has("native") && !has("KAFKA_BROKERS") && !has("KAFKA_BOOTSTRAP_SERVERS")) {
+    fault("KAFKA_BROKERS", "must be set for the native protocol: `host:port` of one broker or more");
+  }
+  const sasl = ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"];
+  if (sasl.some(has)) {
+    for (const name of sasl) {
+      if (!has(name)) fault(name, `must be set because ${sasl.find(has)} is`);
+    }
+    if (isProduction && present.KAFKA_TLS !== "true") {
+      fault("KAFKA_TLS", "must be `true` in production where there is a password");
+    }
   }
   if (has("KAFKA_REST_USERNAME") !== has("KAFKA_REST_PASSWORD")) {
     const [missing, given] = has("KAFKA_REST_USERNAME")
       ? ["KAFKA_REST_PASSWORD", "KAFKA_REST_USERNAME"]
       : ["KAFKA_REST_USERNAME", "KAFKA_REST_PASSWORD"];
-    faults.push({ setting: missing, message: `must be set because ${given} is` });
+    fault(missing, `must be set because ${given} is`);
   }
   if (has("KAFKA_REST_TOKEN") && has("KAFKA_REST_USERNAME")) {
-    faults.push({
-      setting: "KAFKA_REST_TOKEN",
-      message: "must not be set beside KAFKA_REST_USERNAME; choose one",
-    });
+    fault("KAFKA_REST_TOKEN", "must not be set beside KAFKA_REST_USERNAME; choose one");
   }
   const twins = [
+    ["KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"],
     ["KAFKA_TOPIC_LOGS", "KAFKA_LOG_TOPIC"],
     ["KAFKA_TOPIC_METRICS", "KAFKA_METRICS_TOPIC"],
     ["KAFKA_TOPIC_EVENTS", "KAFKA_TOPIC_REQUESTS"],
   ] as const;
   for (const [name, alias] of twins) {
     if (has(name) && has(alias) && present[name] !== present[alias]) {
-      faults.push({ setting: alias, message: `contradicts ${name}; they are two names of one setting` });
+      fault(alias, `contradicts ${name}; they are two names of one setting`);
     }
   }
   return faults;

@@ -22,15 +22,56 @@ const httpUrl = z
     "must not carry credentials; use KAFKA_REST_USERNAME and KAFKA_REST_PASSWORD",
   );
 
+/** `host:port`, one or more; IPv6 addresses in brackets. */
+const brokerList = z
+  .string()
+  .transform((text) => text.split(",").map((one) => one.trim()))
+  .refine((brokers) => brokers.every(isBroker), "must be `host:port`, or several with commas between");
+
+function isBroker(text: string): boolean {
+  const [, port] = /^(?:[a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(text) ?? [];
+  return port !== undefined && Number(port) <= 65_535;
+}
+
+function wholeNumber(min: number, max: number) {
+  return z
+    .string()
+    .refine(
+      (text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max,
+      `must be a whole number from ${min} to ${max}`,
+    )
+    .transform(Number);
+}
+
+/** Kafka's limits on age and size: -1 is none. */
+const retention = z
+  .string()
+  .regex(/^(-1|[1-9]\d{0,14})$/, "must be a whole number above 0, or -1 for no limit")
+  .transform(Number);
+
+/** The transports there are; create-transport.ts has one for each. */
+export const TRANSPORT_NAMES = ["rest-v2", "rest-v3", "upstash", "native", "embedded"] as const;
+export type TransportName = (typeof TRANSPORT_NAMES)[number];
+
 export const settingsSchema = z.object({
   ENVIRONMENT: z
     .enum(["development", "test", "production"])
     .default("production")
     .describe("`development` takes the public development key; everywhere else it is refused"),
+  KAFKA_ENABLED: z
+    .enum(["true", "false"])
+    .default("true")
+    .describe("`false`: no Kafka at all, the log is kept in Durable Objects (`KAFKA_TRANSPORT=embedded`)"),
   KAFKA_TRANSPORT: z
-    .enum(["rest-v2"])
+    .enum(TRANSPORT_NAMES)
     .default("rest-v2")
-    .describe("how Kafka is reached: `rest-v2` is Redpanda's HTTP proxy API"),
+    .describe(
+      "how Kafka is reached: `rest-v2` (Redpanda, Karapace, Confluent, Strimzi), `rest-v3` (Confluent; writes only), `upstash`, `native` (Kafka's own protocol) or `embedded` (no Kafka)",
+    ),
+  KAFKA_READ_TRANSPORT: z
+    .enum(["rest-v2", "upstash", "native"])
+    .optional()
+    .describe("what reads, where KAFKA_TRANSPORT cannot or should not: needed by `rest-v3`"),
   KAFKA_REST_URL: httpUrl
     .default("http://127.0.0.1:18082")
     .describe("address of the REST proxy; the default is local-kafka's, and not taken in production"),
@@ -39,12 +80,67 @@ export const settingsSchema = z.object({
   KAFKA_REST_TOKEN: optionalText.describe(
     "bearer token for the REST proxy, instead of user and password; a secret",
   ),
-  KAFKA_PARTITIONS: z
-    .string()
-    .regex(/^[1-9]\d{0,3}$/, "must be a whole number from 1 to 9999")
-    .transform(Number)
+  KAFKA_CLUSTER_ID: optionalText.describe("`rest-v3`: id of the cluster; unset: asked for"),
+  KAFKA_BROKERS: brokerList
     .optional()
-    .describe("partitions of each topic, where the proxy tells no count; unset: found by probing reads"),
+    .describe("`native`: addresses to begin with, `host:port` with commas between"),
+  KAFKA_BOOTSTRAP_SERVERS: brokerList.optional().describe("another name for KAFKA_BROKERS"),
+  KAFKA_SASL_MECHANISM: z
+    .string()
+    .toUpperCase()
+    .pipe(z.enum(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]))
+    .optional()
+    .describe("`native`: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; unset: no authentication"),
+  KAFKA_SASL_USERNAME: optionalText.describe("`native`: user name"),
+  KAFKA_SASL_PASSWORD: optionalText.describe("`native`: password; a secret"),
+  KAFKA_TLS: z
+    .enum(["true", "false"])
+    .default("false")
+    .describe("`native`: speak TLS; must be `true` in production where there is a password"),
+  KAFKA_COMPRESSION: z
+    .enum(["none", "gzip", "lz4", "zstd"])
+    .default("gzip")
+    .describe("`native`: how batches are compressed on their way"),
+  KAFKA_ACKS_CONFIRMED: z
+    .enum(["all"])
+    .optional()
+    .describe(
+      "`all` vouches that the proxy writes with acks=all, where it does not show it (Karapace's default is 1); without it such a proxy is not written to",
+    ),
+  KAFKA_LINGER_MS: wholeNumber(0, 1_000)
+    .default(0)
+    .describe("gather the messages of many requests for this long into one produce call; 0: do not"),
+  KAFKA_BATCH_BYTES: wholeNumber(1_024, 700_000)
+    .default(500_000)
+    .describe("gathered messages are sent before their time once they are this many bytes"),
+  KAFKA_SHARDS: wholeNumber(1, 64)
+    .default(4)
+    .describe("`native` and KAFKA_LINGER_MS: how many Durable Objects share the partitions"),
+  KAFKA_PARTITIONS: wholeNumber(1, 9_999)
+    .optional()
+    .describe(
+      "partitions of each topic: `topics init` makes that many (3 when unset), and a proxy that tells no count is not probed for it",
+    ),
+  KAFKA_TOPIC_REPLICATION: wholeNumber(1, 99)
+    .optional()
+    .describe("replication factor of topics that `topics init` makes; unset: the cluster's default"),
+  KAFKA_TOPIC_MIN_INSYNC: wholeNumber(1, 99)
+    .optional()
+    .describe("`min.insync.replicas` of the topics; unset: the cluster's default"),
+  KAFKA_TOPIC_RETENTION_MS: retention
+    .default(604_800_000)
+    .describe("`retention.ms` of the topics; -1: no limit"),
+  KAFKA_TOPIC_RETENTION_BYTES: retention
+    .default(-1)
+    .describe("`retention.bytes` of each partition of the topics; -1: no limit"),
+  KAFKA_TOPIC_CLEANUP: z
+    .enum(["delete", "compact", "compact,delete"])
+    .default("delete")
+    .describe("`cleanup.policy` of the topics"),
+  KAFKA_TOPIC_COMPRESSION: z
+    .enum(["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"])
+    .default("lz4")
+    .describe("`compression.type` of the topics"),
   KAFKA_CONSUMER_GROUP: z
     .string()
     .regex(/^[a-zA-Z0-9._-]{1,200}$/, "letters, digits, `.`, `_`, `-`, at most 200")

@@ -12,6 +12,8 @@ export type KafkaErrorCode =
   | "too_large" // one message or request over the broker's or the proxy's limit
   | "rejected" // any other refusal of what was sent
   | "bad_answer" // an answer that is not the protocol's (an HTML page, half a JSON)
+  | "topic_exists"
+  | "misconfigured" // a setting forbids or fails to allow it; the message names it
   | "unsupported"; // this transport cannot do what was asked
 
 const RETRYABLE: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
@@ -65,6 +67,7 @@ const PROTOCOL_CODES: Record<number, KafkaErrorCode> = {
   18: "too_large", // RECORD_LIST_TOO_LARGE
   19: "unavailable", // NOT_ENOUGH_REPLICAS
   20: "timeout", // NOT_ENOUGH_REPLICAS_AFTER_APPEND: written, not replicated
+  36: "topic_exists", // TOPIC_ALREADY_EXISTS
   29: "unauthorized", // TOPIC_AUTHORIZATION_FAILED
   30: "unauthorized", // GROUP_AUTHORIZATION_FAILED
   31: "unauthorized", // CLUSTER_AUTHORIZATION_FAILED

@@ -21,6 +21,8 @@ export interface RestCall {
   contentType?: string;
   body?: string;
   timeoutMs: number;
+  /** Take an answer below 500 that is no JSON for an answer, too: its `json` is undefined. */
+  isAnyBodyTaken?: boolean;
 }
 
 export interface RestAnswer {
@@ -67,6 +69,8 @@ export function createRestClient(
     try {
       return { status: response.status, headers: response.headers, json: JSON.parse(text) };
     } catch {
+      if (call.isAnyBodyTaken && response.status < 500)
+        return { status: response.status, headers: response.headers, json: undefined };
       throw notJson(response, root);
     }
   }
@@ -123,8 +127,9 @@ function connectionError(cause: unknown, root: string, timeoutMs: number): Kafka
       );
 }
 
+/** A refusal may be worded as text or HTML and is one all the same; an unknown path or a 5xx is rather a gateway's. */
 function notJson(response: Response, root: string): KafkaError {
-  if (response.status === 401 || response.status === 403 || response.status === 429) {
+  if (response.status >= 400 && response.status < 500 && response.status !== 404) {
     return fromHttpStatus({ status: response.status, headers: response.headers, json: undefined }, root);
   }
   const type = response.headers.get("content-type") ?? "no content type";

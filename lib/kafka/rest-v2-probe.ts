@@ -3,10 +3,9 @@
 import { z } from "zod";
 import { KafkaError } from "./errors.ts";
 import { fromHttpStatus, type RestClient } from "./rest-http.ts";
+import { BINARY, V2 } from "./rest-v2-records.ts";
 import type { KafkaTransport } from "./transport.ts";
 
-const V2 = "application/vnd.kafka.v2+json";
-const BINARY = "application/vnd.kafka.binary.v2+json";
 const TIMEOUT_MS = 5_000;
 /** Rounds of reading in search of a partition's first message, among all partitions of its topic. */
 const MAX_EARLIEST_READS = 20;

@@ -1,77 +1,152 @@
-// Transport `rest-v2`: the Kafka REST API version 2 as Redpanda's HTTP proxy speaks it (docs.redpanda.com, "HTTP
-// Proxy API"). Keys and values go as base64, so that Kafka holds exactly the bytes given. Redpanda tells neither
-// partition counts nor end offsets: both are found by reading (rest-v2-probe.ts).
-import { Buffer } from "node:buffer";
-import { z } from "zod";
-import { fromProtocolCode, KafkaError } from "./errors.ts";
-import { createRestClient, fromHttpStatus, type RestAnswer, type RestCredentials } from "./rest-http.ts";
+// Transport `rest-v2`: the Kafka REST API version 2 as Redpanda's HTTP proxy, Karapace, Confluent's REST Proxy and
+// Strimzi's bridge speak it. What the one at hand can do is found by asking it (rest-v2-detect.ts); what it cannot tell
+// is found by reading (rest-v2-probe.ts) or refused. Messages go as base64, so that Kafka holds the bytes given.
+import { KafkaError } from "./errors.ts";
+import { createRestClient, fromHttpStatus, type RestCredentials } from "./rest-http.ts";
+import { detectProxy, knownProxy, listTopics, type RestV2Proxy } from "./rest-v2-detect.ts";
+import { createInstanceReader } from "./rest-v2-instances.ts";
+import { isValueless, locate } from "./rest-v2-locate.ts";
+import { createTopic, describeTopic, readBounds } from "./rest-v2-metadata.ts";
 import { countPartitions, findEarliest, findLatest } from "./rest-v2-probe.ts";
-import type { FetchedRecord, KafkaTransport, ProduceOutcome, ProduceRecord } from "./transport.ts";
-
-const V2 = "application/vnd.kafka.v2+json";
-const BINARY = "application/vnd.kafka.binary.v2+json";
+import { readProduceAnswer, type RestV2Outcome } from "./rest-v2-produce.ts";
+import { BINARY, fromWire, topicPath, toWire, V2 } from "./rest-v2-records.ts";
+import { systemTiming, type Timing } from "./retry.ts";
+import { unsupported, type KafkaTransport, type ProduceOutcome, type ProduceRecord } from "./transport.ts";
 
 const PRODUCE_TIMEOUT_MS = 5_000;
-const METADATA_TIMEOUT_MS = 5_000;
 /** Beyond what the broker may wait for data. */
 const FETCH_MARGIN_MS = 5_000;
 
 export interface RestV2Options extends RestCredentials {
   url: string;
-  /** Partitions of every topic, where configured; otherwise they are counted by reads. */
+  /** Partitions of every topic, used where the proxy does not tell; otherwise they are counted by reads. */
   partitions?: number | undefined;
+  /** Vouches for the proxy's acks, where it does not show them (all but Redpanda's). */
+  acksConfirmed?: "all" | undefined;
+  /** Prefix of the groups that consumer instances belong to. */
+  group?: string | undefined;
   fetch?: typeof fetch;
+  timing?: Timing;
 }
 
-const produceAnswer = z.object({
-  offsets: z.array(
-    z.object({
-      partition: z.int(),
-      offset: z.int().nullish(),
-      error_code: z.int().nullish(),
-      error: z.string().nullish(),
-    }),
-  ),
-});
-
-const fetchAnswer = z.array(
-  z.object({ offset: z.int(), key: z.string().nullish(), value: z.string().nullish() }),
-);
-
 export function createRestV2(options: RestV2Options): KafkaTransport {
-  const client = createRestClient(options.url, options, options.fetch);
+  const { url, partitions: configured, group = "weir", timing = systemTiming } = options;
+  const client = createRestClient(url, options, options.fetch);
+  // Calls at the same time ask once. Not shared beyond this transport: promises cannot cross requests.
+  let detecting: Promise<RestV2Proxy> | undefined;
+  const detect = async (topic?: string): Promise<RestV2Proxy> => {
+    detecting ??= detectProxy(client, url, topic).finally(() => (detecting = undefined));
+    return await detecting;
+  };
+  const instances = createInstanceReader(client, {
+    group,
+    isBridge: async () => (await detect()).isBridge,
+    ...timing,
+  });
 
-  const transport: KafkaTransport = {
-    name: "rest-v2",
-    capabilities: {
-      partitionCounts: options.partitions === undefined ? "probed" : "configured",
-      endOffsets: "probed",
-      acks: "proxy",
-    },
+  async function checkAcks(topic: string): Promise<void> {
+    if (options.acksConfirmed === "all" || (await detect(topic)).readsByOffset) return;
+    throw new KafkaError(
+      "misconfigured",
+      "this proxy does not show with which acks it writes, and the default of its kind may be 1, which loses messages: set acks to `all` in its producer configuration, then KAFKA_ACKS_CONFIRMED=all here",
+    );
+  }
 
-    async produce(topic, records) {
-      // A null is left out: Redpanda's parser refuses it where it stands.
-      const body = JSON.stringify({
-        records: records.map(({ partition, key, value }) => ({
-          ...(key && { key: toBase64(key) }),
-          ...(value && { value: toBase64(value) }),
-          partition,
-        })),
-      });
-      const what = `producing to ${topic}`;
+  /** What the proxy at hand would refuse or mangle is not sent. @throws KafkaError `unsupported` for all of them */
+  async function refusals(topic: string, records: readonly ProduceRecord[]) {
+    const hasExtras = records.some(
+      ({ headers, timestampMs }) => headers?.length || timestampMs !== undefined,
+    );
+    const refused = new Map<number, KafkaError>();
+    if (!hasExtras && !records.some(isValueless)) return refused;
+    const { isBridge } = await detect(topic);
+    if (hasExtras && !isBridge) {
+      throw unsupported("rest-v2", "send headers or timestamps through this proxy", "leave them out");
+    }
+    if (!isBridge) return refused;
+    records.forEach(({ value, headers }, i) => {
+      // The bridge's binary format demands a value, and decodes a null as if it were the text "null".
+      if (value === null || headers?.some((one) => one.value === null))
+        refused.set(i, unsupported("rest-v2", "send a null through Strimzi's bridge", "send an empty value"));
+    });
+    return refused;
+  }
+
+  async function send(topic: string, records: readonly ProduceRecord[]): Promise<RestV2Outcome[]> {
+    const what = `producing to ${topic}`;
+    try {
       const answer = await client.call({
         method: "POST",
         path: topicPath(topic),
         accept: V2,
         contentType: BINARY,
-        body,
+        body: JSON.stringify({ records: records.map(toWire) }),
         timeoutMs: PRODUCE_TIMEOUT_MS,
       });
-      if (answer.status !== 200) throw fromHttpStatus(answer, what);
       return readProduceAnswer(answer, records, what);
+    } catch (error) {
+      if (!(error instanceof KafkaError) || error.code !== "timeout") throw error;
+      return await explainTimeout(topic, records, error);
+    }
+  }
+
+  /** Strimzi waits a minute for a topic or partition to appear that is not there: who asks for it learns so. */
+  async function explainTimeout(
+    topic: string,
+    records: readonly ProduceRecord[],
+    timeout: KafkaError,
+  ): Promise<ProduceOutcome[]> {
+    if (knownProxy(url)?.tellsMetadata === false) throw timeout;
+    const described = await describeTopic(client, topic).catch((error: unknown) => {
+      throw error instanceof KafkaError && error.code === "unknown_topic" ? error : timeout;
+    });
+    const present = new Set(described.partitions.map(({ partition }) => partition));
+    if (records.every(({ partition }) => present.has(partition))) throw timeout;
+    return records.map(({ partition }) => ({
+      ok: false,
+      error: present.has(partition)
+        ? timeout
+        : new KafkaError("unknown_topic", `producing to ${topic}: there is no partition ${partition}`),
+    }));
+  }
+
+  const transport: KafkaTransport = {
+    name: "rest-v2",
+    async capabilities() {
+      const { readsByOffset, tellsMetadata, isBridge, v3ClusterId } = await detect();
+      const acks = options.acksConfirmed === "all" ? "confirmed" : "unconfirmed";
+      return {
+        reads: true,
+        partitionCounts: tellsMetadata ? "cluster" : configured === undefined ? "probed" : "configured",
+        endOffsets: tellsMetadata ? "exact" : "probed",
+        acks: readsByOffset ? "default-all" : acks,
+        values: "bytes",
+        recordHeaders: isBridge ? "read-write" : "none",
+        createTopics: v3ClusterId !== undefined,
+        describeTopics: tellsMetadata ? "replicas" : "partitions",
+        groupOffsets: false,
+        deleteRecords: false,
+      };
     },
 
-    async fetch({ topic, partition, offset, maxBytes, waitMs }) {
+    async produce(topic, records) {
+      await checkAcks(topic);
+      const refused = await refusals(topic, records);
+      const sent = records.filter((_, i) => !refused.has(i));
+      const outcomes = sent.length === 0 ? [] : await sendAndLocate(topic, sent);
+      let next = 0;
+      return records.map((_, i): ProduceOutcome => {
+        const error = refused.get(i);
+        if (error) return { ok: false, error };
+        return (
+          outcomes[next++] ?? { ok: false, error: new KafkaError("bad_answer", "an outcome is missing") }
+        );
+      });
+    },
+
+    async fetch(request) {
+      const { topic, partition, offset, maxBytes, waitMs } = request;
+      if (!(await detect(topic)).readsByOffset) return await instances.fetch(request);
       const query = new URLSearchParams({
         offset: String(offset),
         timeout: String(waitMs),
@@ -85,91 +160,85 @@ export function createRestV2(options: RestV2Options): KafkaTransport {
         timeoutMs: waitMs + FETCH_MARGIN_MS,
       });
       if (answer.status !== 200) throw fromHttpStatus(answer, what);
-      const parsed = fetchAnswer.safeParse(answer.json);
-      if (!parsed.success) throw new KafkaError("bad_answer", `${what}: not a list of records`);
-      const found: FetchedRecord[] = [];
-      for (const record of parsed.data) {
-        // Redpanda's proxy answers with whole batches, so what lies before the offset asked for may come along.
-        if (record.offset < offset) continue;
-        found.push({ offset: record.offset, key: fromBase64(record.key), value: fromBase64(record.value) });
-      }
-      return found;
+      return fromWire(answer.json, partition, offset, what);
     },
 
-    earliestOffset: (topic, partition, nearOffset) =>
-      findEarliest(transport, client, topic, partition, nearOffset),
-    latestOffset: (topic, partition, nearOffset) =>
-      findLatest(transport, client, topic, partition, nearOffset),
+    async earliestOffset(topic, partition, nearOffset) {
+      if ((await detect(topic)).tellsMetadata) return (await readBounds(client, topic, partition)).start;
+      return await findEarliest(transport, client, topic, partition, nearOffset);
+    },
+
+    async latestOffset(topic, partition, nearOffset) {
+      if ((await detect(topic)).tellsMetadata) return (await readBounds(client, topic, partition)).end;
+      return await findLatest(transport, client, topic, partition, nearOffset);
+    },
 
     async partitionCount(topic) {
-      return options.partitions ?? (await countPartitions(transport, topic));
+      const proxy = await detect(topic).catch((error: unknown) => {
+        // A configured count holds while the proxy is away.
+        if (configured === undefined || !(error instanceof KafkaError && error.retryable)) throw error;
+        return undefined;
+      });
+      if (proxy?.tellsMetadata) return (await describeTopic(client, topic)).partitions.length;
+      return configured ?? (await countPartitions(transport, topic));
     },
 
-    async topics() {
-      const answer = await client.call({
-        method: "GET",
-        path: "/topics",
-        accept: V2,
-        timeoutMs: METADATA_TIMEOUT_MS,
-      });
-      if (answer.status !== 200) throw fromHttpStatus(answer, "listing topics");
-      const parsed = z.array(z.string()).safeParse(answer.json);
-      if (!parsed.success) throw new KafkaError("bad_answer", "listing topics: not a list of names");
-      return parsed.data;
+    topics: async () => await listTopics(client),
+
+    async describeTopic(topic) {
+      if ((await detect(topic)).tellsMetadata) return await describeTopic(client, topic);
+      const count = await transport.partitionCount(topic);
+      return { name: topic, partitions: Array.from({ length: count }, (_, partition) => ({ partition })) };
     },
+
+    async createTopic(spec) {
+      const { v3ClusterId } = await detect();
+      if (v3ClusterId !== undefined) return await createTopic(client, v3ClusterId, spec);
+      throw unsupported(
+        "rest-v2",
+        "make topics: this proxy has no v3 API beside v2",
+        "make it with the cluster's own tool",
+      );
+    },
+
+    // A commit could be sent; reading it back is a GET with a body in all v2 proxies, which fetch does not send.
+    commitOffset: async () => {
+      throw unsupported("rest-v2", "commit offsets", "they are kept in storage");
+    },
+    committedOffset: async () => {
+      throw unsupported("rest-v2", "read committed offsets", "they are kept in storage");
+    },
+    deleteRecords: async () => {
+      throw unsupported("rest-v2", "delete records", "set the topic's retention");
+    },
+    close: async () => await instances.close(),
   };
+
+  async function sendAndLocate(topic: string, records: readonly ProduceRecord[]): Promise<ProduceOutcome[]> {
+    const endsBefore = new Map<number, number>();
+    if (records.some(isValueless) && (await detect(topic)).tellsMetadata) {
+      const partitions = new Set(records.filter(isValueless).map(({ partition }) => partition));
+      await Promise.all(
+        [...partitions].map(async (partition) => {
+          const bounds = await readBounds(client, topic, partition).catch(noneWhereUnknown);
+          if (bounds) endsBefore.set(partition, bounds.end);
+        }),
+      );
+    }
+    return await locate(
+      (request) => instances.fetch(request),
+      topic,
+      records,
+      await send(topic, records),
+      endsBefore,
+    );
+  }
+
   return transport;
 }
 
-/**
- * Redpanda answers with one entry per partition, holding the base offset of what was written there; other proxies
- * answer with one entry per record, in the request's order. The count of entries tells which it is.
- */
-function readProduceAnswer(
-  answer: RestAnswer,
-  records: readonly ProduceRecord[],
-  what: string,
-): ProduceOutcome[] {
-  const parsed = produceAnswer.safeParse(answer.json);
-  if (!parsed.success) throw new KafkaError("bad_answer", `${what}: HTTP 200 without a list of offsets`);
-  const { offsets } = parsed.data;
-  const partitions = new Set(records.map((record) => record.partition));
-  const isPerPartition =
-    offsets.length === partitions.size && offsets.every((entry) => partitions.has(entry.partition));
-  if (!isPerPartition && offsets.length !== records.length) {
-    throw new KafkaError(
-      "bad_answer",
-      `${what}: ${offsets.length} offsets for ${records.length} records in ${partitions.size} partitions`,
-    );
-  }
-  const byPartition = new Map(offsets.map((entry) => [entry.partition, entry]));
-  const written = new Map<number, number>();
-  return records.map(({ partition }, i): ProduceOutcome => {
-    const entry = isPerPartition ? byPartition.get(partition) : offsets[i];
-    if (!entry) return { ok: false, error: new KafkaError("bad_answer", `${what}: no offset for a record`) };
-    if (entry.error_code !== undefined && entry.error_code !== null && entry.error_code !== 0) {
-      return { ok: false, error: fromProtocolCode(entry.error_code, `${what}, partition ${partition}`) };
-    }
-    if (entry.offset === undefined || entry.offset === null || entry.offset < 0) {
-      return {
-        ok: false,
-        error: new KafkaError("bad_answer", `${what}: an offset is missing, durability unknown`),
-      };
-    }
-    const before = isPerPartition ? (written.get(partition) ?? 0) : 0;
-    written.set(partition, before + 1);
-    return { ok: true, partition: entry.partition, offset: entry.offset + before };
-  });
-}
-
-function topicPath(topic: string): string {
-  return `/topics/${encodeURIComponent(topic)}`;
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
-}
-
-function fromBase64(text: string | null | undefined): Uint8Array | null {
-  return text === null || text === undefined ? null : Buffer.from(text, "base64");
+/** A partition that is not there fails by itself, in the answer to the produce. */
+function noneWhereUnknown(error: unknown): undefined {
+  if (error instanceof KafkaError && error.code === "unknown_topic") return undefined;
+  throw error;
 }

@@ -36,6 +36,11 @@ export const systemTiming: Timing = {
  * Produces, and produces again what failed in a way that may pass. A record that the proxy took is never sent
  * again. One whose answer was lost may be: it can then lie in the log twice.
  *
+ * Records of one partition are sent in the order given, and what is sent again goes in that order, too. Where a proxy
+ * answers record by record and stores a later one while an earlier fails, those two have changed places, which nothing
+ * can undo; from then on that partition's records go one by one, and what stands behind a record that keeps failing is
+ * not sent and shares its error.
+ *
  * @returns one outcome per record, in order; never throws a KafkaError
  */
 export async function produceWithRetry(
@@ -46,36 +51,66 @@ export async function produceWithRetry(
   timing: Timing = systemTiming,
 ): Promise<ProduceOutcome[]> {
   const outcomes: ProduceOutcome[] = [];
+  const partitionOf = (position: number) => (records[position] as ProduceRecord).partition;
+  const oneByOne = new Set<number>();
   const startMs = timing.now();
   let pending = records.map((_, position) => position);
-  for (let attempt = 1; ; attempt++) {
+  for (let failures = 0; pending.length > 0;) {
+    const behind = new Set<number>();
+    const sent = pending.filter((position) => {
+      const partition = partitionOf(position);
+      const isHeld = behind.has(partition);
+      if (oneByOne.has(partition)) behind.add(partition);
+      return !isHeld;
+    });
     const answers = await produceOnce(
       transport,
       topic,
-      pending.map((position) => records[position] as ProduceRecord),
+      sent.map((position) => records[position] as ProduceRecord),
     );
-    const again: number[] = [];
+    const failed = new Set<number>();
+    const failing = new Set<number>();
     let retryAfterMs = 0;
-    pending.forEach((position, i) => {
+    sent.forEach((position, i) => {
       const outcome = answers[i] ?? missingAnswer();
       outcomes[position] = outcome;
       if (!outcome.ok && outcome.error.retryable) {
-        again.push(position);
+        failed.add(position);
+        failing.add(partitionOf(position));
         retryAfterMs = Math.max(retryAfterMs, outcome.error.retryAfterMs ?? 0);
       }
+      if (outcome.ok && failing.has(partitionOf(position))) oneByOne.add(partitionOf(position));
     });
-    if (again.length === 0 || attempt >= options.maxAttempts) {
-      return await splitTooLarge(transport, topic, records, outcomes, options, timing);
-    }
+    const isSent = new Set(sent);
+    pending = pending.filter((position) => failed.has(position) || !isSent.has(position));
+    if (failed.size > 0) failures++;
     const backoffMs =
-      timing.random() * Math.min(options.maxDelayMs, options.baseDelayMs * 2 ** (attempt - 1));
+      failed.size === 0
+        ? 0
+        : timing.random() * Math.min(options.maxDelayMs, options.baseDelayMs * 2 ** (failures - 1));
     const delayMs = Math.max(backoffMs, retryAfterMs);
-    if (timing.now() - startMs + delayMs >= options.deadlineMs) {
-      return await splitTooLarge(transport, topic, records, outcomes, options, timing);
-    }
-    await timing.sleep(delayMs);
-    pending = again;
+    if (failures >= options.maxAttempts || timing.now() - startMs + delayMs >= options.deadlineMs) break;
+    if (failed.size > 0) await timing.sleep(delayMs);
   }
+  for (const position of pending) outcomes[position] ??= heldBack(outcomes, pending, position, partitionOf);
+  return await splitTooLarge(transport, topic, records, outcomes, options, timing);
+}
+
+/** Not sent, since what stands before it in its partition failed or took all the time. */
+function heldBack(
+  outcomes: readonly ProduceOutcome[],
+  pending: readonly number[],
+  position: number,
+  partitionOf: (position: number) => number,
+): ProduceOutcome {
+  const head = pending.find((other) => partitionOf(other) === partitionOf(position)) ?? position;
+  const outcome = outcomes[head];
+  return outcome?.ok === false
+    ? outcome
+    : {
+        ok: false,
+        error: new KafkaError("timeout", "not sent: those before it took all the time there was"),
+      };
 }
 
 /**
@@ -93,11 +128,22 @@ async function splitTooLarge(
   const refused = [...outcomes.keys()].filter((position) => isTooLarge(outcomes[position]));
   if (refused.length === 0 || records.length === 1) return outcomes;
   const middle = refused.length === records.length ? Math.ceil(refused.length / 2) : refused.length;
-  for (const positions of [refused.slice(0, middle), refused.slice(middle)]) {
+  const failing = new Map<number, ProduceOutcome>();
+  for (const half of [refused.slice(0, middle), refused.slice(middle)]) {
+    // What stands behind a record that may still pass must not overtake it.
+    const positions = half.filter((position) => {
+      const before = failing.get((records[position] as ProduceRecord).partition);
+      if (before) outcomes[position] = before;
+      return before === undefined;
+    });
     if (positions.length === 0) continue;
     const part = positions.map((position) => records[position] as ProduceRecord);
     const answers = await produceWithRetry(transport, topic, part, options, timing);
-    positions.forEach((position, i) => (outcomes[position] = answers[i] ?? missingAnswer()));
+    positions.forEach((position, i) => {
+      const outcome = answers[i] ?? missingAnswer();
+      outcomes[position] = outcome;
+      if (!outcome.ok && outcome.error.retryable) failing.set(part[i]?.partition ?? 0, outcome);
+    });
   }
   return outcomes;
 }

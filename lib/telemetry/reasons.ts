@@ -34,6 +34,11 @@ export const reasons = {
   too_many_labels: { status: 400, title: "A record has too many labels" },
   too_deep: { status: 400, title: "A value is nested too deep" },
   record_too_large: { status: 400, title: "A record is too large for one Kafka message" },
+  // a topic
+  unknown_topic: { status: 404, title: "There is no such topic or partition" },
+  offset_out_of_range: { status: 400, title: "The offset lies outside of the log" },
+  kafka_rejected: { status: 409, title: "Kafka refuses this" },
+  unsupported: { status: 501, title: "This deployment's way to Kafka cannot do that" },
   // the world behind us
   kafka_unavailable: { status: 503, title: "Kafka cannot be reached" },
   storage_unavailable: { status: 503, title: "The storage cannot be reached" },

@@ -1,11 +1,12 @@
 /**
- * Committed offsets, by group and by incarnation of the topic, so that a topic made anew starts with none. The file is
+ * Committed offsets in a file, by group and by incarnation of the topic, so that a topic made anew starts with none. The file is
  * written whole and atomically; commits that arrive during a write share the next one. A commit resolves once durable.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DurableFiles } from "../log/durable-files.ts";
 import { KafkaError } from "../log/kafka-error.ts";
+import type { CommittedOffsets, KnownPartition } from "./committed-offsets.ts";
 
 interface Snapshot {
   version: number;
@@ -15,7 +16,7 @@ interface Snapshot {
 
 const VERSION = 1;
 
-export class OffsetStore {
+export class OffsetStore implements CommittedOffsets {
   readonly #path: string;
   readonly #files: DurableFiles;
   /** group → "incarnation/partition" → offset */
@@ -49,15 +50,12 @@ export class OffsetStore {
     return store;
   }
 
-  /** undefined: nothing committed. */
-  committed(group: string, incarnation: string, partition: number): number | undefined {
-    return this.#groups.get(group)?.get(`${incarnation}/${partition}`);
+  async committed(group: string, partitions: readonly KnownPartition[]): Promise<(number | undefined)[]> {
+    const offsets = this.#groups.get(group);
+    return partitions.map(({ incarnation, partition }) => offsets?.get(`${incarnation}/${partition}`));
   }
 
-  commit(
-    group: string,
-    offsets: readonly { incarnation: string; partition: number; offset: number }[],
-  ): Promise<void> {
+  commit(group: string, offsets: readonly (KnownPartition & { offset: number })[]): Promise<void> {
     if (offsets.length === 0) return Promise.resolve();
     const known = this.#groups.get(group) ?? new Map<string, number>();
     this.#groups.set(group, known);
@@ -66,7 +64,6 @@ export class OffsetStore {
     return this.#save();
   }
 
-  /** Forgets a deleted topic. */
   async forget(incarnation: string): Promise<void> {
     let changed = false;
     for (const offsets of this.#groups.values()) {

@@ -13,7 +13,15 @@ import { type DurableFiles, diskFiles } from "./durable-files.ts";
 import { checksumSeed, encodeFrame, frameBytes } from "./frame.ts";
 import { KafkaError } from "./kafka-error.ts";
 import { lockDataDir } from "./lock-file.ts";
-import type { FetchOptions, Log, LogRecord, RecordBatch, TopicDescription, TopicSettings } from "./log.ts";
+import type {
+  FetchOptions,
+  Log,
+  LogRecord,
+  RecordBatch,
+  Retention,
+  TopicDescription,
+  TopicSettings,
+} from "./log.ts";
 import { PartitionLog } from "./partition-log.ts";
 
 const RETENTION_INTERVAL_MS = 60_000;
@@ -34,14 +42,16 @@ export interface FileLogOptions {
   onWarning?: ((message: string) => void) | undefined;
 }
 
+interface StoredTopic extends TopicDescription, Retention {}
+
 interface Topic {
-  description: TopicDescription;
+  description: StoredTopic;
   directory: string;
   partitions: (PartitionLog | KafkaError)[];
 }
 
 export class FileLog implements Log {
-  readonly clusterId: string;
+  readonly #clusterId: string;
   readonly #options: FileLogOptions;
   readonly #files: DurableFiles;
   readonly #topics = new Map<string, Topic>();
@@ -59,7 +69,7 @@ export class FileLog implements Log {
   ) {
     this.#options = options;
     this.#files = files;
-    this.clusterId = clusterId;
+    this.#clusterId = clusterId;
     this.#unlock = unlock;
     this.#retentionTimer = setInterval(() => void this.enforceRetention(), RETENTION_INTERVAL_MS);
     this.#retentionTimer.unref();
@@ -86,13 +96,17 @@ export class FileLog implements Log {
     }
   }
 
-  topics(): TopicDescription[] {
+  async clusterId(): Promise<string> {
+    return this.#clusterId;
+  }
+
+  async topics(): Promise<TopicDescription[]> {
     return [...this.#topics.values()]
       .map(({ description }) => description)
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  topic(name: string): TopicDescription | undefined {
+  async topic(name: string): Promise<TopicDescription | undefined> {
     return this.#topics.get(name)?.description;
   }
 
@@ -131,7 +145,12 @@ export class FileLog implements Log {
     });
   }
 
-  setRetention(name: string, retention: { retentionMs: number; retentionBytes: number }): Promise<void> {
+  async retention(name: string): Promise<Retention> {
+    const { retentionMs, retentionBytes } = this.#find(name).description;
+    return { retentionMs, retentionBytes };
+  }
+
+  setRetention(name: string, retention: Retention): Promise<void> {
     return this.#inTurn(async () => {
       const topic = this.#find(name);
       await this.#saveDescription(topic, { ...topic.description, ...retention });
@@ -169,9 +188,13 @@ export class FileLog implements Log {
     return this.#partition(topic, partition).fetch(offset, options);
   }
 
-  bounds(topic: string, partition: number): { start: number; end: number } {
+  async bounds(topic: string, partition: number): Promise<{ start: number; end: number }> {
     const log = this.#partition(topic, partition);
     return { start: log.startOffset, end: log.endOffset };
+  }
+
+  async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    await this.#partition(topic, partition).trim(before);
   }
 
   /** Runs by itself every minute and when a segment is full; here for callers that drive the clock. */
@@ -198,7 +221,7 @@ export class FileLog implements Log {
   }
 
   async #openTopic(directory: string): Promise<void> {
-    const description = JSON.parse(await readFile(join(directory, "topic.json"), "utf8")) as TopicDescription;
+    const description = JSON.parse(await readFile(join(directory, "topic.json"), "utf8")) as StoredTopic;
     const topic: Topic = { description, directory, partitions: [] };
     await this.#openPartitions(topic);
     this.#topics.set(description.name, topic);
@@ -229,7 +252,7 @@ export class FileLog implements Log {
     topic.partitions.push(...opened);
   }
 
-  async #saveDescription(topic: Topic, description: TopicDescription): Promise<void> {
+  async #saveDescription(topic: Topic, description: StoredTopic): Promise<void> {
     await this.#files.writeWhole(join(topic.directory, "topic.json"), JSON.stringify(description));
     topic.description = description;
   }

@@ -1,18 +1,23 @@
 /**
  * What a dialect needs from a Kafka: topics, appends that are durable when they resolve, and reads by offset.
- * `file-log.ts` keeps it in files; a log over TCP to a real cluster fits the same interface.
+ * `file-log.ts` keeps it in files, `cluster-log.ts` in a Kafka cluster.
  */
 
-export interface TopicSettings {
-  name: string;
-  partitions: number;
+export interface Retention {
   /** Age in ms after which whole segments go; -1 keeps them for ever. */
   retentionMs: number;
   /** Bytes one partition may hold before whole segments go; -1 is no limit. */
   retentionBytes: number;
 }
 
-export interface TopicDescription extends TopicSettings {
+export interface TopicSettings extends Retention {
+  name: string;
+  partitions: number;
+}
+
+export interface TopicDescription {
+  name: string;
+  partitions: number;
   /** Differs between a topic and one made later under the same name. */
   incarnation: string;
 }
@@ -32,7 +37,7 @@ export interface LogRecord {
   headers?: readonly RecordHeader[];
 }
 
-/** The records of one append: they share a base offset and are always read together. */
+/** Records of consecutive offsets that are read together. */
 export interface RecordBatch {
   baseOffset: number;
   /** The broker's clock at the append, ms since the epoch. */
@@ -51,21 +56,24 @@ export interface FetchOptions {
 
 /** Every method rejects with KafkaError. */
 export interface Log {
-  readonly clusterId: string;
+  clusterId(): Promise<string>;
   /** Sorted by name. */
-  topics(): TopicDescription[];
-  topic(name: string): TopicDescription | undefined;
+  topics(): Promise<TopicDescription[]>;
+  topic(name: string): Promise<TopicDescription | undefined>;
   createTopic(settings: TopicSettings): Promise<TopicDescription>;
   /** Adds partitions; refuses to take some away. */
   growTopic(name: string, partitions: number): Promise<void>;
-  /** Changes how long the topic's records are kept. */
-  setRetention(name: string, retention: { retentionMs: number; retentionBytes: number }): Promise<void>;
+  /** How long the topic's records are kept. */
+  retention(name: string): Promise<Retention>;
+  setRetention(name: string, retention: Retention): Promise<void>;
   deleteTopic(name: string): Promise<void>;
-  /** Appends `records` as one batch and resolves with its base offset once it is on stable storage. */
+  /** Appends `records` one behind the other and resolves with its base offset once it is on stable storage. */
   append(topic: string, partition: number, records: readonly LogRecord[]): Promise<number>;
   /** Batches from the one that holds `offset` on, hence possibly records before `offset`. Empty at the log's end. */
   fetch(topic: string, partition: number, offset: number, options: FetchOptions): Promise<RecordBatch[]>;
   /** `start`: the first offset still held; `end`: the offset the next record will get. */
-  bounds(topic: string, partition: number): { start: number; end: number };
+  bounds(topic: string, partition: number): Promise<{ start: number; end: number }>;
+  /** Deletes the records below `before`: the partition then starts at exactly that offset. */
+  deleteRecords(topic: string, partition: number, before: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -10,6 +10,8 @@ import { frameRecordCount, sealFrame } from "./frame.ts";
 import { KafkaError } from "./kafka-error.ts";
 import type { FetchOptions, RecordBatch } from "./log.ts";
 import { Segment, corruption, segmentBaseOffset } from "./segment.ts";
+import { readTrimmedTo, withoutRecordsBelow, writeTrimmedTo } from "./trimmed-to.ts";
+import { WaitingReaders } from "./waiting-readers.ts";
 
 /** A round is one buffer list for writev; more would only delay the first of its answers. */
 const MAX_ROUND_BYTES = 8 * 1024 * 1024;
@@ -45,10 +47,13 @@ export class PartitionLog {
   /** Rounds, retention and close take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #stopped: KafkaError | undefined;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new WaitingReaders();
+  /** Records below it are deleted, though their segment may still hold them. */
+  #trimmedTo: number;
   readonly #recentlyRead: Segment[] = [];
 
-  private constructor(options: PartitionOptions, segments: Segment[], active: Segment) {
+  private constructor(options: PartitionOptions, segments: Segment[], active: Segment, trimmedTo: number) {
+    this.#trimmedTo = trimmedTo;
     this.#options = options;
     this.#segments = segments;
     this.#active = active;
@@ -77,11 +82,11 @@ export class PartitionLog {
         );
       }
     }
-    return new PartitionLog(options, segments, active);
+    return new PartitionLog(options, segments, active, await readTrimmedTo(directory));
   }
 
   get startOffset(): number {
-    return this.#segments[0]?.baseOffset ?? 0;
+    return Math.max(this.#segments[0]?.baseOffset ?? 0, this.#trimmedTo);
   }
 
   get endOffset(): number {
@@ -103,14 +108,15 @@ export class PartitionLog {
     if (this.#oldestExpired()) await this.enforceRetention();
     this.#checkOffset(offset);
     if (offset === this.endOffset) {
-      await this.#waitForData(offset, options);
+      await this.#waiting.wait(() => this.endOffset === offset && this.#stopped === undefined, options);
       this.#checkOffset(offset);
       if (offset === this.endOffset) return [];
     }
     const segment = this.#segments.findLast((each) => each.baseOffset <= offset);
     if (segment === undefined) throw new KafkaError("offset_out_of_range");
     try {
-      return await segment.read(offset, options.maxBytes);
+      const batches = await segment.read(offset, options.maxBytes);
+      return batches.map((batch) => withoutRecordsBelow(batch, this.#trimmedTo));
     } catch (error) {
       // Retention or deletion may have taken the segment between the look-up and the read.
       this.#checkOffset(offset);
@@ -139,6 +145,26 @@ export class PartitionLog {
         total -= first.bytes;
         this.#segments.shift();
         await first.remove();
+      }
+    });
+  }
+
+  /** The log starts at exactly `before`, durably; the segments that hold nothing else go. */
+  trim(before: number): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#stopped !== undefined) throw this.#stopped;
+      if (before > this.endOffset) throw new KafkaError("offset_out_of_range");
+      if (before <= this.startOffset) return;
+      try {
+        await writeTrimmedTo(this.#options, before);
+        this.#trimmedTo = before;
+        for (let first = this.#segments[0]; first !== undefined; first = this.#segments[0]) {
+          if (first === this.#active || first.endOffset > before) break;
+          this.#segments.shift();
+          await first.remove();
+        }
+      } catch (error) {
+        throw storageError(error);
       }
     });
   }
@@ -194,7 +220,7 @@ export class PartitionLog {
       );
       this.#needsRepair = false;
       for (const [i, { resolve }] of round.entries()) resolve(offsets[i] ?? 0);
-      this.#wake();
+      this.#waiting.wake();
     } catch (error) {
       const fault = storageError(error);
       // A failure before the round was taken concerns everything that waits: without this they would wait for ever.
@@ -244,35 +270,10 @@ export class PartitionLog {
     if (offset < this.startOffset || offset > this.endOffset) throw new KafkaError("offset_out_of_range");
   }
 
-  #waitForData(offset: number, { timeoutMs, signal }: FetchOptions): Promise<void> {
-    if (timeoutMs <= 0 || signal?.aborted === true) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        if (this.endOffset === offset && this.#stopped === undefined && !expired && signal?.aborted !== true)
-          return;
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      let expired = false;
-      const timer = setTimeout(() => {
-        expired = true;
-        done();
-      }, timeoutMs);
-      this.#waiting.add(done);
-      signal?.addEventListener("abort", done);
-    });
-  }
-
-  #wake(): void {
-    for (const done of this.#waiting) done();
-  }
-
   #stop(reason: KafkaError): void {
     this.#stopped ??= reason;
     for (const { reject } of this.#pending.splice(0)) reject(this.#stopped);
-    this.#wake();
+    this.#waiting.wake();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

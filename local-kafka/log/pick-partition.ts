@@ -2,14 +2,19 @@
 import type { Log, LogRecord } from "./log.ts";
 import { partitionForKey } from "./murmur2.ts";
 
-export function roundRobin(log: Log): (topic: string, record: LogRecord) => number {
+export type PickPartition = (record: LogRecord) => number;
+
+/** Keeps the turns of every topic. */
+export function partitionPicker(log: Log): (topic: string) => Promise<PickPartition> {
   const next = new Map<string, number>();
-  return (topic, { key }) => {
-    const partitions = log.topic(topic)?.partitions;
-    if (partitions === undefined) return 0;
-    if (key !== null && key.byteLength > 0) return partitionForKey(key, partitions);
-    const turn = next.get(topic) ?? 0;
-    next.set(topic, turn + 1);
-    return turn % partitions;
+  return async (topic) => {
+    const partitions = (await log.topic(topic))?.partitions;
+    return ({ key }) => {
+      if (partitions === undefined) return 0;
+      if (key !== null && key.byteLength > 0) return partitionForKey(key, partitions);
+      const turn = next.get(topic) ?? 0;
+      next.set(topic, turn + 1);
+      return turn % partitions;
+    };
   };
 }

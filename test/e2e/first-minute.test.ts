@@ -1,97 +1,25 @@
-// A newcomer's first minute: `npm start`, and this machine's figures come back through Kafka; then the load that a
-// predecessor of this system could not carry.
+// A newcomer's first minute: `npm start` on nothing but Node.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { partitionOf } from "../../lib/kafka/partitioner.ts";
-import { allLogs, getJson, postLogs, readTopic, text } from "../support/api.ts";
-import { startWeir, until, type StartedWeir } from "../support/start.ts";
+import { readTopic, text } from "../support/api.ts";
+import { startWeir } from "../support/start.ts";
+import { firstMinuteSuite } from "./first-minute.suite.ts";
 
-describe("npm start", () => {
+firstMinuteSuite("npm start", async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "weir-first-minute-"));
-  let weir: StartedWeir;
-
-  beforeAll(async () => {
-    weir = await startWeir({ dataDir, npm: true });
-  });
-  afterAll(async () => {
-    await weir?.stop();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
-
-  it("returns this machine's CPU figures within 15 s of its ready line", async () => {
-    const path = "/api/v1/metrics?name=cpu_usage_percent&limit=10";
-    await until(async () => (await getJson<unknown[]>(weir.url, path)).length > 0, 15_000);
-    const [metric] = await getJson<{ value: number; labels: { host: string }; timestamp: string }[]>(
-      weir.url,
-      path,
-    );
-    expect(metric!.value).toBeGreaterThanOrEqual(0);
-    expect(metric!.value).toBeLessThanOrEqual(100);
-    expect(metric!.labels.host).not.toBe("");
-    expect(Math.abs(Date.now() - Date.parse(metric!.timestamp))).toBeLessThan(30_000);
-    const messages = await readTopic(weir.kafkaUrl!, "metrics.raw");
-    expect(messages.flat().some(({ value }) => text(value).includes("cpu_usage_percent"))).toBe(true);
-  });
-
-  it("serves the page", async () => {
-    const response = await fetch(weir.url);
-    expect(response.headers.get("content-type")).toMatch(/text\/html/);
-    const html = await response.text();
-    for (const [, path] of html.matchAll(/(?:src|href)="(\/?[^":#]+)"/g)) {
-      const asset = await fetch(new URL(path!, weir.url));
-      expect(asset.status, path).toBe(200);
-      await asset.arrayBuffer();
-    }
-    expect(html).not.toMatch(/https?:\/\//);
-  });
-
-  it("puts a key where the Java client would, as Kafka itself tells", async () => {
-    const services = Array.from({ length: 40 }, (_, i) => `größe-${i}`);
-    const response = await postLogs(
-      weir.url,
-      services.map((service) => ({ message: "m", service, host: "h" })),
-    );
-    expect(response.status).toBe(202);
-    const partitions = await readTopic(weir.kafkaUrl!, "logs.raw");
-    const where = new Map(
-      partitions.flatMap((messages, partition) => messages.map(({ key }) => [text(key), partition])),
-    );
-    for (const service of services) {
-      const key = `${service}:h`;
-      expect(where.get(key), key).toBe(partitionOf(Buffer.from(key), 3));
-    }
-  });
-
-  it("accepts 20 clients × 50 requests, and all 1,000 are readable within 5 s of the last answer", async () => {
-    const service = "load";
-    const statuses: number[] = [];
-    const client = async (n: number) => {
-      for (let request = 0; request < 50; request++) {
-        const response = await postLogs(weir.url, { message: `${n}/${request}`, service, host: `h${n}` });
-        statuses.push(response.status);
-        await response.arrayBuffer();
-      }
-    };
-    await Promise.all(Array.from({ length: 20 }, (_, n) => client(n)));
-    expect(statuses).toHaveLength(1_000);
-    expect(statuses.filter((status) => status === 202)).toHaveLength(1_000);
-    await until(async () => (await allLogs(weir.url, service)).length >= 1_000, 5_000);
-    const messages = (await allLogs(weir.url, service)).map(({ message }) => message);
-    expect(messages).toHaveLength(1_000);
-    expect(new Set(messages).size).toBe(1_000);
-  });
-
-  it("shows in its lag and status that all is read", async () => {
-    await until(
-      async () => (await getJson<{ lag: number }[]>(weir.url, "/api/v1/lag")).every(({ lag }) => lag === 0),
-      5_000,
-    );
-    expect(await getJson(weir.url, "/kafka/status")).toMatchObject({
-      kafka_producer: "connected",
-      kafka_consumer: "running",
-      topics_missing: [],
-    });
-  });
+  const weir = await startWeir({ dataDir, npm: true });
+  return {
+    weir,
+    async readTopic(topic) {
+      const partitions = await readTopic(weir.kafkaUrl!, topic);
+      return partitions.map((messages) =>
+        messages.map(({ key, value }) => ({ key: text(key), value: text(value) })),
+      );
+    },
+    async close() {
+      await weir.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
 });

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLocalKafka, type LocalKafka } from "../../local-kafka/broker.ts";
+import { createContractKafka } from "./contract-kafka.ts";
 import type { KafkaFault } from "./kafka-fault.ts";
 
 export interface KafkaGateway {
@@ -17,7 +18,10 @@ export async function startKafkaGateway(): Promise<KafkaGateway> {
   process.once("exit", () => rmSync(dataDir, { recursive: true, force: true }));
   const topics = SIGNALS.map((signal) => ({ name: `${signal}.raw`, partitions: 3 }));
   const kafka = await openLocalKafka({ dataDir, topics, fsync: false });
+  const contractKafka = createContractKafka();
   const faults: KafkaFault[] = [];
+  /** Produce calls that came, by topic. */
+  const produceCalls = new Map<string, number>();
   return {
     async fetch(incoming) {
       const { host, pathname } = new URL(incoming.url);
@@ -27,8 +31,18 @@ export async function startKafkaGateway(): Promise<KafkaGateway> {
         headers: [...incoming.headers],
         ...(incoming.body ? { body: await incoming.arrayBuffer() } : {}),
       });
+      const produced =
+        host === "kafka.test" && request.method === "POST" && /^\/topics\/([^/]+)$/.exec(pathname);
+      if (produced) produceCalls.set(produced[1] ?? "", (produceCalls.get(produced[1] ?? "") ?? 0) + 1);
+      if (host === "control.test" && pathname === "/produce-calls") return Response.json([...produceCalls]);
+      if (host === "control.test" && pathname === "/topics") {
+        await kafka.createTopic((await request.json()) as { name: string; partitions: number });
+        return new Response(null, { status: 204 });
+      }
       if (host === "kafka.test") return await answerKafka(kafka, faults, request);
       if (host === "control.test") return await control(faults, pathname, request);
+      const answer = contractKafka.fetch(request);
+      if (answer) return await answer;
       return new Response(`no test may reach ${host}`, { status: 599 });
     },
   };

@@ -112,6 +112,8 @@ export type WorkerProcess = {
   url: string;
   process: ChildProcess;
   workerdPid: number | undefined;
+  /** All that it and the worker have logged. */
+  output(): string;
   /** Runs the scheduled handler once, from now. @returns its outcome, `ok` when all is well */
   tick(): Promise<string>;
   /** `kill -9` of the process and of workerd: a crash of the whole machine, as far as Weir can tell. */
@@ -132,8 +134,11 @@ export async function startWorkerProcess(
   const child = fork(join(root, "dist", "worker-host.mjs"), {
     detached: true,
     execArgv: [],
-    stdio: "inherit",
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const ended = once(child, "exit");
   child.send({ type: "start", options: { root, schedule: false, ...options } });
   const ready = await messageOf(child, "ready");
@@ -141,6 +146,7 @@ export async function startWorkerProcess(
     url: ready.url,
     process: child,
     workerdPid: ready.workerdPid,
+    output: () => output,
     async tick() {
       const ticked = messageOf(child, "ticked");
       child.send({ type: "tick" });

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { ApiError, toApiError } from "../../http/api-error.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
 import type { Log, LogRecord } from "../../log/log.ts";
-import { roundRobin } from "../../log/pick-partition.ts";
+import { partitionPicker } from "../../log/pick-partition.ts";
 import { JsonSplitter } from "./concatenated-json.ts";
 import { type RecordRequest, parseRecordRequest, toRecord } from "./record-request.ts";
 import { type Ctx, checkCluster, topicName, unknownTopic } from "./topics.ts";
@@ -35,13 +35,13 @@ export function confluentRecordRoutes({
   onFault,
 }: ConfluentRecordRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
-  const pickPartition = roundRobin(log);
+  const pickPartition = partitionPicker(log);
 
   const produce = async (topic: string, request: RecordRequest): Promise<object> => {
-    const description = log.topic(topic);
+    const description = await log.topic(topic);
     if (description === undefined) throw unknownTopic();
     const { record } = request;
-    const partition = request.partition ?? pickPartition(topic, record);
+    const partition = request.partition ?? (await pickPartition(topic))(record);
     if (partition < 0 || partition >= description.partitions) {
       throw new ApiError(40402, "Partition not found.");
     }
@@ -49,7 +49,7 @@ export function confluentRecordRoutes({
     record.timestampMs ??= now();
     const offset = await log.append(topic, partition, [record]);
     return {
-      cluster_id: log.clusterId,
+      cluster_id: await log.clusterId(),
       topic_name: topic,
       partition_id: partition,
       offset,
@@ -85,14 +85,14 @@ export function confluentRecordRoutes({
     }
   }
 
-  app.post(`${TOPIC}/records`, (c) => {
-    checkCluster(c, log.clusterId);
+  app.post(`${TOPIC}/records`, async (c) => {
+    checkCluster(c, await log.clusterId());
     checkJson(c);
     return c.body(streamOf(answers(c, topicName(c))), 200, { "content-type": "application/json" });
   });
 
   app.post(`${TOPIC}/records:batch`, async (c) => {
-    checkCluster(c, log.clusterId);
+    checkCluster(c, await log.clusterId());
     checkJson(c);
     const topic = topicName(c);
     const entries = parseBatch(await readBody(c, maxRequestBytes));

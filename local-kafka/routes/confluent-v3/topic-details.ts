@@ -3,13 +3,8 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { ApiError } from "../../http/api-error.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
-import type { Log, TopicDescription } from "../../log/log.ts";
-import {
-  DEFAULT_RETENTION_BYTES,
-  DEFAULT_RETENTION_MS,
-  type Retention,
-  applyConfig,
-} from "./topic-settings.ts";
+import type { Log, Retention, TopicDescription } from "../../log/log.ts";
+import { DEFAULT_RETENTION_BYTES, DEFAULT_RETENTION_MS, applyConfig } from "./topic-settings.ts";
 import { type Ctx, checkCluster, topicName, unknownTopic } from "./topics.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -28,26 +23,26 @@ const alterRequest = z.object({
 
 export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
-  const { clusterId } = log;
 
-  const find = (c: Ctx): TopicDescription => {
+  const find = async (c: Ctx): Promise<FoundTopic> => {
+    const clusterId = await log.clusterId();
     checkCluster(c, clusterId);
-    const topic = log.topic(topicName(c));
+    const topic = await log.topic(topicName(c));
     if (topic === undefined) throw unknownTopic();
-    return topic;
+    return { ...topic, clusterId };
   };
 
-  const urlOf = (c: Ctx, topic: TopicDescription): string =>
-    `${new URL(c.req.url).origin}/v3/clusters/${clusterId}/topics/${topic.name}`;
+  const urlOf = (c: Ctx, { clusterId, name }: FoundTopic): string =>
+    `${new URL(c.req.url).origin}/v3/clusters/${clusterId}/topics/${name}`;
 
-  const resourceOf = (topic: TopicDescription): string => `crn:///kafka=${clusterId}/topic=${topic.name}`;
+  const resourceOf = ({ clusterId, name }: FoundTopic): string => `crn:///kafka=${clusterId}/topic=${name}`;
 
-  const describePartition = (c: Ctx, topic: TopicDescription, partition: number): object => {
+  const describePartition = (c: Ctx, topic: FoundTopic, partition: number): object => {
     const self = `${urlOf(c, topic)}/partitions/${partition}`;
     return {
       kind: "KafkaPartition",
       metadata: { self, resource_name: `${resourceOf(topic)}/partition=${partition}` },
-      cluster_id: clusterId,
+      cluster_id: topic.clusterId,
       topic_name: topic.name,
       partition_id: partition,
       leader: { related: `${self}/replicas/0` },
@@ -56,13 +51,13 @@ export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindin
     };
   };
 
-  const describeConfig = (c: Ctx, topic: TopicDescription, [name, value, initial]: Config): object => ({
+  const describeConfig = (c: Ctx, topic: FoundTopic, [name, value, initial]: Config): object => ({
     kind: "KafkaTopicConfig",
     metadata: {
       self: `${urlOf(c, topic)}/configs/${name}`,
       resource_name: `${resourceOf(topic)}/config=${name}`,
     },
-    cluster_id: clusterId,
+    cluster_id: topic.clusterId,
     topic_name: topic.name,
     name,
     value,
@@ -73,8 +68,8 @@ export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindin
     synonyms: [],
   });
 
-  app.get(`${TOPIC}/partitions`, (c) => {
-    const topic = find(c);
+  app.get(`${TOPIC}/partitions`, async (c) => {
+    const topic = await find(c);
     return c.json({
       kind: "KafkaPartitionList",
       metadata: { self: `${urlOf(c, topic)}/partitions`, next: null },
@@ -84,35 +79,36 @@ export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindin
     });
   });
 
-  app.get(`${TOPIC}/partitions/:partition`, (c) => {
-    const topic = find(c);
+  app.get(`${TOPIC}/partitions/:partition`, async (c) => {
+    const topic = await find(c);
     const raw = c.req.param("partition");
     if (!/^\d{1,9}$/.test(raw) || Number(raw) >= topic.partitions) throw unknownTopic();
     return c.json(describePartition(c, topic, Number(raw)));
   });
 
-  app.get(`${TOPIC}/configs`, (c) => {
-    const topic = find(c);
+  app.get(`${TOPIC}/configs`, async (c) => {
+    const topic = await find(c);
+    const configs = configsOf(await log.retention(topic.name));
     return c.json({
       kind: "KafkaTopicConfigList",
       metadata: { self: `${urlOf(c, topic)}/configs`, next: null },
-      data: configsOf(topic).map((config) => describeConfig(c, topic, config)),
+      data: configs.map((config) => describeConfig(c, topic, config)),
     });
   });
 
-  app.get(`${TOPIC}/configs/:name`, (c) => {
-    const topic = find(c);
-    const config = configsOf(topic).find(([name]) => name === c.req.param("name"));
+  app.get(`${TOPIC}/configs/:name`, async (c) => {
+    const topic = await find(c);
+    const config = configsOf(await log.retention(topic.name)).find(([name]) => name === c.req.param("name"));
     if (config === undefined) throw new ApiError(404, `Config ${c.req.param("name")} cannot be found.`);
     return c.json(describeConfig(c, topic, config));
   });
 
   app.post(`${TOPIC}/configs:alter`, async (c) => {
-    const topic = find(c);
+    const topic = await find(c);
     const { data, validate_only: validateOnly } = parseAlter(await readBody(c, MAX_BODY_BYTES));
-    const settings: Retention = { retentionMs: topic.retentionMs, retentionBytes: topic.retentionBytes };
+    const settings = await log.retention(topic.name);
     for (const { name, value, operation } of data) {
-      const initial = configsOf(topic).find(([each]) => each === name)?.[2];
+      const initial = configsOf(settings).find(([each]) => each === name)?.[2];
       applyConfig(settings, name, (operation === "DELETE" ? initial : value) ?? "");
     }
     if (validateOnly !== true) await log.setRetention(topic.name, settings);
@@ -121,6 +117,8 @@ export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindin
 
   return app;
 }
+
+type FoundTopic = TopicDescription & { clusterId: string };
 
 type Config = [name: string, value: string, initial: string];
 

@@ -1,12 +1,10 @@
 /** The settings of a topic by Kafka's names for them. */
 import { ApiError } from "../../http/api-error.ts";
-import type { TopicSettings } from "../../log/log.ts";
+import type { Retention } from "../../log/log.ts";
 
 /** Kafka's own default, 7 days. */
 export const DEFAULT_RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
 export const DEFAULT_RETENTION_BYTES = -1;
-
-export type Retention = Pick<TopicSettings, "retentionMs" | "retentionBytes">;
 
 /** Settings this log has, or that make no difference to it; anything else is refused rather than ignored. */
 export function applyConfig(settings: Retention, name: string, value: string): void {

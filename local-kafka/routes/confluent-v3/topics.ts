@@ -33,12 +33,9 @@ export function confluentTopicRoutes({
   deleteTopic,
 }: ConfluentRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
-  const { clusterId } = log;
 
-  const clusterUrl = (c: Ctx): string => `${new URL(c.req.url).origin}/v3/clusters/${clusterId}`;
-
-  const describe = (c: Ctx, topic: TopicDescription): object => {
-    const self = `${clusterUrl(c)}/topics/${topic.name}`;
+  const describe = (c: Ctx, clusterId: string, topic: TopicDescription): object => {
+    const self = `${clusterUrl(c, clusterId)}/topics/${topic.name}`;
     return {
       kind: "KafkaTopic",
       metadata: { self, resource_name: `crn:///kafka=${clusterId}/topic=${topic.name}` },
@@ -53,43 +50,47 @@ export function confluentTopicRoutes({
     };
   };
 
-  const describeCluster = (c: Ctx): object => ({
+  const describeCluster = (c: Ctx, clusterId: string): object => ({
     kind: "KafkaCluster",
-    metadata: { self: clusterUrl(c), resource_name: `crn:///kafka=${clusterId}` },
+    metadata: { self: clusterUrl(c, clusterId), resource_name: `crn:///kafka=${clusterId}` },
     cluster_id: clusterId,
-    topics: { related: `${clusterUrl(c)}/topics` },
+    topics: { related: `${clusterUrl(c, clusterId)}/topics` },
   });
 
   app.use("/v3/clusters/:cluster/*", async (c, next) => {
-    checkCluster(c, clusterId);
+    checkCluster(c, await log.clusterId());
     await next();
   });
 
-  app.get("/v3/clusters", (c) =>
+  app.get("/v3/clusters", async (c) =>
     c.json({
       kind: "KafkaClusterList",
       metadata: { self: `${new URL(c.req.url).origin}/v3/clusters`, next: null },
-      data: [describeCluster(c)],
+      data: [describeCluster(c, await log.clusterId())],
     }),
   );
 
-  app.get("/v3/clusters/:cluster", (c) => {
+  app.get("/v3/clusters/:cluster", async (c) => {
+    const clusterId = await log.clusterId();
     checkCluster(c, clusterId);
-    return c.json(describeCluster(c));
+    return c.json(describeCluster(c, clusterId));
   });
 
-  app.get("/v3/clusters/:cluster/topics", (c) =>
-    c.json({
+  app.get("/v3/clusters/:cluster/topics", async (c) => {
+    const clusterId = await log.clusterId();
+    const topics = await log.topics();
+    return c.json({
       kind: "KafkaTopicList",
-      metadata: { self: `${clusterUrl(c)}/topics`, next: null },
-      data: log.topics().map((topic) => describe(c, topic)),
-    }),
-  );
+      metadata: { self: `${clusterUrl(c, clusterId)}/topics`, next: null },
+      data: topics.map((topic) => describe(c, clusterId, topic)),
+    });
+  });
 
   app.post("/v3/clusters/:cluster/topics", async (c) => {
     const settings = parseCreateTopic(await readBody(c, MAX_BODY_BYTES));
     try {
-      return c.json(describe(c, await log.createTopic(settings)), 201);
+      const topic = await log.createTopic(settings);
+      return c.json(describe(c, await log.clusterId(), topic), 201);
     } catch (error) {
       if (error instanceof KafkaError && error.detail !== "" && !error.retryable) {
         throw new ApiError(40002, error.detail, { cause: error });
@@ -98,20 +99,24 @@ export function confluentTopicRoutes({
     }
   });
 
-  app.get("/v3/clusters/:cluster/topics/:topic", (c) => {
-    const topic = log.topic(topicName(c));
+  app.get("/v3/clusters/:cluster/topics/:topic", async (c) => {
+    const topic = await log.topic(topicName(c));
     if (topic === undefined) throw unknownTopic();
-    return c.json(describe(c, topic));
+    return c.json(describe(c, await log.clusterId(), topic));
   });
 
   app.delete("/v3/clusters/:cluster/topics/:topic", async (c) => {
     const name = topicName(c);
-    if (log.topic(name) === undefined) throw unknownTopic();
+    if ((await log.topic(name)) === undefined) throw unknownTopic();
     await deleteTopic(name);
     return c.body(null, 204);
   });
 
   return app;
+}
+
+function clusterUrl(c: Ctx, clusterId: string): string {
+  return `${new URL(c.req.url).origin}/v3/clusters/${clusterId}`;
 }
 
 export function checkCluster(c: Ctx, clusterId: string): void {

@@ -1,5 +1,6 @@
 /** The bodies of the consumer endpoints, with the codes Karapace has for what is wrong in them: mostly 500 50001. */
-import type { TopicPartition, TopicPartitionOffset } from "../../groups/groups.ts";
+import type { TopicPartition } from "../../groups/committed-offsets.ts";
+import type { TopicPartitionOffset } from "../../groups/groups.ts";
 import { ApiError } from "../../http/api-error.ts";
 import { type JsonObject, isObject, optionalInteger } from "./request.ts";
 

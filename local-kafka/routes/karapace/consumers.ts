@@ -4,7 +4,8 @@
  * until it is deleted. Facts: src/karapace/kafka_rest_apis/consumer_manager.py and its tests.
  */
 import { Hono } from "hono";
-import type { Groups, TopicPartition } from "../../groups/groups.ts";
+import type { Groups } from "../../groups/groups.ts";
+import type { TopicPartition } from "../../groups/committed-offsets.ts";
 import { ApiError } from "../../http/api-error.ts";
 import type { Bindings } from "../../http/read-body.ts";
 import type { Log } from "../../log/log.ts";
@@ -115,12 +116,11 @@ export function karapaceConsumerRoutes({
     return noContent(c);
   });
 
-  app.get(`${INSTANCE}/assignments`, (c) => {
+  app.get(`${INSTANCE}/assignments`, async (c) => {
     negotiate(c);
     const { group, instance } = names(c);
-    const partitions = groups
-      .assignment(group, instance)
-      .map(({ topic, partition }) => ({ partition, topic }));
+    const owned = await groups.assignment(group, instance);
+    const partitions = owned.map(({ topic, partition }) => ({ partition, topic }));
     return answerJson(c, { partitions });
   });
 
@@ -130,7 +130,7 @@ export function karapaceConsumerRoutes({
     const { group, instance } = names(c);
     for (const seek of parseOffsets(json)) {
       if (seek.offset < 0) throw new ApiError(50001, "offset must be a positive number");
-      if (!groups.seek(group, instance, seek)) throw unassigned(seek);
+      if (!(await groups.seek(group, instance, seek))) throw unassigned(seek);
     }
     return noContent(c);
   });
@@ -141,9 +141,9 @@ export function karapaceConsumerRoutes({
       negotiate(c);
       const { group, instance } = names(c);
       for (const each of parsePartitions(json)) {
-        const { start, end } = log.bounds(each.topic, each.partition);
+        const { start, end } = await log.bounds(each.topic, each.partition);
         const offset = edge === "beginning" ? start : end;
-        if (!groups.seek(group, instance, { ...each, offset })) throw unassigned(each);
+        if (!(await groups.seek(group, instance, { ...each, offset }))) throw unassigned(each);
       }
       return noContent(c);
     });
@@ -168,7 +168,7 @@ export function karapaceConsumerRoutes({
     negotiate(c);
     const { group, instance } = names(c);
     const offsets = Object.keys(json).length === 0 ? [] : parseOffsets(json);
-    for (const each of offsets) checkExists(log, each);
+    for (const each of offsets) await checkExists(log, each);
     if (offsets.length === 0) await groups.commitRead(group, instance);
     else {
       await groups.commit(
@@ -184,14 +184,13 @@ export function karapaceConsumerRoutes({
     const { json } = await readJson(c, MAX_BODY_BYTES);
     negotiate(c);
     const { group, instance } = names(c);
-    const offsets = groups
-      .committed(group, instance, parsePartitions(json))
-      .map(({ topic, partition, offset }) => ({
-        metadata: "",
-        offset: offset === -1 ? OFFSET_INVALID : offset,
-        partition,
-        topic,
-      }));
+    const committed = await groups.committed(group, instance, parsePartitions(json));
+    const offsets = committed.map(({ topic, partition, offset }) => ({
+      metadata: "",
+      offset: offset === -1 ? OFFSET_INVALID : offset,
+      partition,
+      topic,
+    }));
     return answerJson(c, { offsets });
   });
 
@@ -206,8 +205,8 @@ function noContent(c: Ctx): Response {
   return c.body(null, 204, { "content-type": "application/json" });
 }
 
-function checkExists(log: Log, { topic, partition }: TopicPartition): void {
-  const partitions = log.topic(topic)?.partitions;
+async function checkExists(log: Log, { topic, partition }: TopicPartition): Promise<void> {
+  const partitions = (await log.topic(topic))?.partitions;
   if (partitions === undefined) throw topicNotFound(topic);
   if (partition < 0 || partition >= partitions) throw partitionNotFound(partition);
 }

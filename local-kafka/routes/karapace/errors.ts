@@ -35,11 +35,10 @@ function toApiError(error: unknown, onFault: (error: unknown) => void): ApiError
     onFault(error);
     return new ApiError(500, "Internal server error", { cause: error });
   }
+  if (error.isOutage) return new ApiError(503, "Service unavailable", { cause: error });
   switch (error.code) {
     case "unknown_topic_or_partition":
       return new ApiError(40403, "Unknown topic or partition", { cause: error });
-    case "operation_not_attempted":
-      return new ApiError(503, "Service unavailable", { cause: error });
     default:
       return new ApiError(500, `Failed: ${error.message}`, { cause: error });
   }

@@ -1,5 +1,5 @@
 /** Records as Karapace answers them: from the position on, each with its timestamp; an empty key or value reads as null. */
-import type { ConsumerBatches } from "../../groups/groups.ts";
+import type { ConsumerBatches } from "../../groups/read-partition.ts";
 import { ApiError } from "../../http/api-error.ts";
 
 /** In the json format, a key or value that is not JSON fails the whole answer. */

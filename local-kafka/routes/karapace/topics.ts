@@ -10,7 +10,7 @@ import type { Bindings } from "../../http/read-body.ts";
 import { KafkaError } from "../../log/kafka-error.ts";
 import type { Log, TopicDescription } from "../../log/log.ts";
 import { type ProduceRecord } from "../pandaproxy/produce-request.ts";
-import { roundRobin } from "../../log/pick-partition.ts";
+import { partitionPicker } from "../../log/pick-partition.ts";
 import { partitionNotFound, topicNotFound } from "./errors.ts";
 import { parseProduce } from "./produce-request.ts";
 import { type Ctx, negotiate, readJson } from "./request.ts";
@@ -27,10 +27,10 @@ export function karapaceTopicRoutes({
   maxRequestBytes,
 }: KarapaceTopicRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
-  const pickPartition = roundRobin(log);
+  const pickPartition = partitionPicker(log);
 
-  const findTopic = (name: string, code: 40401 | 40403 = 40401): TopicDescription => {
-    const topic = log.topic(name);
+  const findTopic = async (name: string, code: 40401 | 40403 = 40401): Promise<TopicDescription> => {
+    const topic = await log.topic(name);
     if (topic === undefined) throw topicNotFound(name, code);
     return topic;
   };
@@ -38,13 +38,12 @@ export function karapaceTopicRoutes({
   const produce = async (c: Ctx): Promise<Response> => {
     const { json, bytes } = await readJson(c, maxRequestBytes);
     const { embedded } = negotiate(c);
-    const topic = findTopic(c.req.param("topic") ?? "");
+    const topic = await findTopic(c.req.param("topic") ?? "");
     const inPath = c.req.param("partition") === undefined ? undefined : findPartition(c, topic);
     const records = parseProduce(json, bytes, embedded);
+    const pick = await pickPartition(topic.name);
     const offsets = await Promise.all(
-      records.map((record) =>
-        append(log, topic.name, record, record.partition ?? inPath ?? pickPartition(topic.name, record)),
-      ),
+      records.map((record) => append(log, topic.name, record, record.partition ?? inPath ?? pick(record))),
     );
     const answer = {
       key_schema_id: json["key_schema_id"] ?? null,
@@ -59,21 +58,23 @@ export function karapaceTopicRoutes({
     return answerJson(c, { brokers: [0] });
   });
 
-  app.get("/topics", (c) => {
+  app.get("/topics", async (c) => {
     negotiate(c);
+    const topics = await log.topics();
     return answerJson(
       c,
-      log.topics().map(({ name }) => name),
+      topics.map(({ name }) => name),
     );
   });
 
-  app.get("/topics/:topic", (c) => {
+  app.get("/topics/:topic", async (c) => {
     negotiate(c);
-    const topic = findTopic(c.req.param("topic"), 40403);
+    const topic = await findTopic(c.req.param("topic"), 40403);
+    const { retentionMs, retentionBytes } = await log.retention(topic.name);
     const configs = {
       "cleanup.policy": "delete",
-      "retention.bytes": String(topic.retentionBytes),
-      "retention.ms": String(topic.retentionMs),
+      "retention.bytes": String(retentionBytes),
+      "retention.ms": String(retentionMs),
     };
     return answerJson(c, { configs, name: topic.name, partitions: describePartitions(topic) });
   });
@@ -81,20 +82,20 @@ export function karapaceTopicRoutes({
   app.post("/topics/:topic", produce);
   app.post("/topics/:topic/partitions/:partition", produce);
 
-  app.get("/topics/:topic/partitions", (c) => {
+  app.get("/topics/:topic/partitions", async (c) => {
     negotiate(c);
-    return answerJson(c, describePartitions(findTopic(c.req.param("topic"))));
+    return answerJson(c, describePartitions(await findTopic(c.req.param("topic"))));
   });
 
-  app.get("/topics/:topic/partitions/:partition", (c) => {
+  app.get("/topics/:topic/partitions/:partition", async (c) => {
     negotiate(c);
-    return answerJson(c, describePartition(findPartition(c, findTopic(c.req.param("topic")))));
+    return answerJson(c, describePartition(findPartition(c, await findTopic(c.req.param("topic")))));
   });
 
-  app.get("/topics/:topic/partitions/:partition/offsets", (c) => {
+  app.get("/topics/:topic/partitions/:partition/offsets", async (c) => {
     negotiate(c);
-    const topic = findTopic(c.req.param("topic"));
-    const { start, end } = log.bounds(topic.name, findPartition(c, topic));
+    const topic = await findTopic(c.req.param("topic"));
+    const { start, end } = await log.bounds(topic.name, findPartition(c, topic));
     return answerJson(c, { beginning_offset: start, end_offset: end });
   });
 
@@ -134,7 +135,7 @@ async function append(
     const hasValue = record.value !== null && record.value.byteLength > 0;
     return hasValue ? { offset, partition } : { offset: -1, partition: 0 };
   } catch (error) {
-    if (!(error instanceof KafkaError) || error.code === "operation_not_attempted") throw error;
+    if (!(error instanceof KafkaError) || error.isOutage) throw error;
     return produceError(error);
   }
 }
@@ -154,6 +155,8 @@ function produceError({ code, message }: KafkaError): ProduceAnswer {
         error_code: 1,
       };
     case "kafka_storage_error":
+    case "not_enough_replicas":
+    case "not_enough_replicas_after_append":
       return { error: message, error_code: 2 };
     default:
       return { error: message, error_code: 1 };

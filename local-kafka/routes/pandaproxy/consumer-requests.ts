@@ -1,5 +1,6 @@
 /** The bodies of the consumer endpoints, as strict as Redpanda's parsers: an unknown or missing member is a fault. */
-import type { TopicPartition, TopicPartitionOffset } from "../../groups/groups.ts";
+import type { TopicPartition } from "../../groups/committed-offsets.ts";
+import type { TopicPartitionOffset } from "../../groups/groups.ts";
 import { JsonReader } from "./json-reader.ts";
 
 const CREATE_MEMBERS = [

@@ -66,10 +66,10 @@ export function consumerRoutes({
     return c.body(JSON.stringify(answer), 200, { "content-type": format });
   });
 
-  app.delete(INSTANCE, (c) => {
+  app.delete(INSTANCE, async (c) => {
     checkFormats(c);
     const { group, instance } = names(c);
-    asMember(group, instance, () => groups.remove(group, instance));
+    await asMember(group, instance, () => groups.remove(group, instance));
     return c.body(null, 204, { "content-type": BINARY_V2 });
   });
 
@@ -77,7 +77,7 @@ export function consumerRoutes({
     const format = checkFormats(c);
     const { group, instance } = names(c);
     const topics = parseBody(await readBody(c, MAX_BODY_BYTES), parseSubscription).map(checkName);
-    asMember(group, instance, () => groups.subscribe(group, instance, topics));
+    await asMember(group, instance, () => groups.subscribe(group, instance, topics));
     return c.body(null, 204, { "content-type": format });
   });
 
@@ -113,7 +113,7 @@ export function consumerRoutes({
     const text = body.byteLength > 0 ? body : Buffer.from(c.req.query("body") ?? "");
     const partitions = parseBody(text, parsePartitions);
     for (const { topic } of partitions) checkName(topic);
-    const offsets = asMember(group, instance, () => groups.committed(group, instance, partitions))
+    const offsets = (await asMember(group, instance, () => groups.committed(group, instance, partitions)))
       .toSorted((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
       .map((entry) => ({ ...entry, metadata: "" }));
     return c.body(JSON.stringify({ offsets }), 200, { "content-type": format });
@@ -140,9 +140,9 @@ function optionalInt32(c: Ctx, name: string): number | undefined {
 }
 
 /** Words an unknown instance as Redpanda's client does. */
-function asMember<T>(group: string, instance: string, use: () => T): T {
+async function asMember<T>(group: string, instance: string, use: () => T | Promise<T>): Promise<T> {
   try {
-    return use();
+    return await use();
   } catch (error) {
     if (!(error instanceof KafkaError) || error.code !== "unknown_member_id") throw error;
     const message = `${group}, ${instance}, { error_code: ${error.code} [${error.number}] }`;

@@ -9,7 +9,7 @@ import { int32Param, integerParam, textParam } from "../../http/params.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
 import { KafkaError } from "../../log/kafka-error.ts";
 import type { Log } from "../../log/log.ts";
-import { roundRobin } from "../../log/pick-partition.ts";
+import { partitionPicker } from "../../log/pick-partition.ts";
 import { JsonFault } from "./json-reader.ts";
 import { type ProduceRecord, parseProduceRequest } from "./produce-request.ts";
 import { encodeRecords } from "./records-answer.ts";
@@ -30,7 +30,7 @@ interface ProduceAnswer {
 
 export function topicRoutes({ log, maxRequestBytes }: TopicRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
-  const pickPartition = roundRobin(log);
+  const pickPartition = partitionPicker(log);
 
   app.get("/brokers", (c) => {
     const format = acceptHeader(c.req.header("accept"), [V2], true);
@@ -39,9 +39,9 @@ export function topicRoutes({ log, maxRequestBytes }: TopicRoutesOptions): Hono<
 
   app.get("/status/ready", (c) => c.body(null, 200, { "content-type": BINARY_V2 }));
 
-  app.get("/topics", (c) => {
+  app.get("/topics", async (c) => {
     const format = acceptHeader(c.req.header("accept"), [V2], true);
-    const names = log.topics().map(({ name }) => name);
+    const names = (await log.topics()).map(({ name }) => name);
     return c.body(JSON.stringify(names), 200, { "content-type": format });
   });
 
@@ -52,11 +52,7 @@ export function topicRoutes({ log, maxRequestBytes }: TopicRoutesOptions): Hono<
     const records = parseBody(await readBody(c, maxRequestBytes), (body) =>
       parseProduceRequest(body, format),
     );
-    const answers = await produce(
-      log,
-      topic,
-      groupByPartition(records, (record) => pickPartition(topic, record)),
-    );
+    const answers = await produce(log, topic, groupByPartition(records, await pickPartition(topic)));
     return c.body(JSON.stringify({ offsets: answers }), 200, { "content-type": answerFormat });
   });
 
@@ -96,7 +92,8 @@ export function rawSegment(c: Context, n: number): string | undefined {
 
 /**
  * One batch per partition, and one entry per partition in the answer. A partition that is unknown, or a batch that is
- * too large, fails its own entry only. When storage failed and nothing else was stored, the request fails as a whole.
+ * too large, fails its own entry only. When storage or the cluster failed and nothing else was stored, the request fails
+ * as a whole.
  */
 async function produce(
   log: Log,
@@ -113,7 +110,7 @@ async function produce(
         return { partition, offset };
       } catch (error) {
         if (!(error instanceof KafkaError)) throw error;
-        if (error.code === "kafka_storage_error" || error.code === "operation_not_attempted") broken = error;
+        if (error.code === "kafka_storage_error" || error.isOutage) broken = error;
         return { partition, error_code: error.number, offset: -1 };
       }
     }),

@@ -3,7 +3,8 @@
  * starts; by default it starts at the log's end and commits by itself. Facts: the client @upstash/kafka 1.3.5.
  */
 import { Hono } from "hono";
-import type { ConsumerSettings, Groups } from "../../groups/groups.ts";
+import type { Groups } from "../../groups/groups.ts";
+import type { ConsumerSettings } from "../../groups/instance.ts";
 import { ApiError } from "../../http/api-error.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
 import { KafkaError } from "../../log/kafka-error.ts";
@@ -28,7 +29,7 @@ export function upstashConsumerRoutes({
 }: UpstashConsumerRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
 
-  app.get("/consumers", (c) => c.json(groups.describe()));
+  app.get("/consumers", async (c) => c.json(await groups.describe()));
 
   app.post("/consume/:group/:instance", async (c) => {
     const { group, instance } = c.req.param();
@@ -36,7 +37,7 @@ export function upstashConsumerRoutes({
     const topics = request.topic === undefined ? request.topics : [request.topic, ...request.topics];
     if (topics.length === 0) throw new ApiError(400, "topic or topics is missing");
     for (const topic of topics) {
-      if (log.topic(topic) === undefined) throw new KafkaError("unknown_topic_or_partition", topic);
+      if ((await log.topic(topic)) === undefined) throw new KafkaError("unknown_topic_or_partition", topic);
     }
     groups.create(
       group,
@@ -60,7 +61,7 @@ export function upstashConsumerRoutes({
   app.post("/committed/:group/:instance", async (c) => {
     const { group, instance } = c.req.param();
     const partitions = parse(partitionsRequest, await readBody(c, MAX_BODY_BYTES));
-    return c.json(groups.committed(group, instance, partitions));
+    return c.json(await groups.committed(group, instance, partitions));
   });
 
   app.post("/delete-consumer/:group/:instance", async (c) => {

@@ -14,6 +14,7 @@ function toApiError(error: unknown, onFault: (error: unknown) => void): ApiError
     onFault(error);
     return new ApiError(500, "Internal Server Error", { cause: error });
   }
+  if (error.isOutage) return new ApiError(503, error.message, { cause: error });
   switch (error.code) {
     case "unknown_topic_or_partition":
     case "unknown_member_id":
@@ -21,8 +22,6 @@ function toApiError(error: unknown, onFault: (error: unknown) => void): ApiError
     case "offset_out_of_range":
     case "message_too_large":
       return new ApiError(400, error.message, { cause: error });
-    case "operation_not_attempted":
-      return new ApiError(503, error.message, { cause: error });
     default:
       return new ApiError(500, error.message, { cause: error });
   }

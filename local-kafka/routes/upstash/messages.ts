@@ -1,5 +1,5 @@
 /** Records as Upstash answers them: text, an empty one for null, each with its headers. */
-import type { ConsumerBatches } from "../../groups/groups.ts";
+import type { ConsumerBatches } from "../../groups/read-partition.ts";
 
 export interface UpstashMessage {
   topic: string;

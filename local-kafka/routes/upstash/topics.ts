@@ -5,8 +5,9 @@
 import { Hono } from "hono";
 import { ApiError } from "../../http/api-error.ts";
 import { type Bindings, readBody } from "../../http/read-body.ts";
+import { KafkaError } from "../../log/kafka-error.ts";
 import type { Log, LogRecord } from "../../log/log.ts";
-import { roundRobin } from "../../log/pick-partition.ts";
+import { partitionPicker } from "../../log/pick-partition.ts";
 import { toMessages } from "./messages.ts";
 import { type Message, fetchRequest, parse, partitionsRequest, produceRequest } from "./requests.ts";
 
@@ -26,20 +27,23 @@ export function upstashTopicRoutes({
   maxRequestBytes,
 }: UpstashTopicRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
-  const pickPartition = roundRobin(log);
+  const pickPartition = partitionPicker(log);
 
-  app.get("/topics", (c) =>
-    c.json(Object.fromEntries(log.topics().map(({ name, partitions }) => [name, partitions]))),
-  );
+  app.get("/topics", async (c) => {
+    const topics = await log.topics();
+    return c.json(Object.fromEntries(topics.map(({ name, partitions }) => [name, partitions])));
+  });
 
   app.post("/produce", async (c) => {
     const messages = parse(produceRequest, await readBody(c, maxRequestBytes));
-    const placed = messages.map((message) => {
+    const placed = [];
+    for (const message of messages) {
       const record = toRecord(message, now());
-      return { ...message, record, partition: message.partition ?? pickPartition(message.topic, record) };
-    });
+      const partition = message.partition ?? (await pickPartition(message.topic))(record);
+      placed.push({ ...message, record, partition });
+    }
     // Before anything is stored: a request is refused as a whole.
-    for (const { topic, partition } of placed) log.bounds(topic, partition);
+    for (const { topic, partition } of placed) await checkPartition(log, topic, partition);
     const stored = await Promise.all(
       placed.map(async ({ topic, partition, record }) => ({
         topic,
@@ -79,7 +83,7 @@ export function upstashTopicRoutes({
     if (!/^(earliest|latest|\d{1,15})$/.test(when)) throw new ApiError(400, `Invalid timestamp: ${when}`);
     const partitions = parse(partitionsRequest, await readBody(c, MAX_BODY_BYTES));
     const offsets = partitions.map(async ({ topic, partition }) => {
-      const { start, end } = log.bounds(topic, partition);
+      const { start, end } = await log.bounds(topic, partition);
       if (when === "earliest") return { topic, partition, offset: start };
       if (when === "latest") return { topic, partition, offset: end };
       return { topic, partition, offset: await offsetAt(log, topic, partition, Number(when)) };
@@ -88,6 +92,11 @@ export function upstashTopicRoutes({
   });
 
   return app;
+}
+
+async function checkPartition(log: Log, topic: string, partition: number): Promise<void> {
+  const partitions = (await log.topic(topic))?.partitions ?? 0;
+  if (partition < 0 || partition >= partitions) throw new KafkaError("unknown_topic_or_partition");
 }
 
 function toRecord(
@@ -104,7 +113,7 @@ function toRecord(
 
 /** The first offset whose record is no older than `timestampMs`; the log's end when there is none. */
 async function offsetAt(log: Log, topic: string, partition: number, timestampMs: number): Promise<number> {
-  let { start: offset } = log.bounds(topic, partition);
+  let { start: offset } = await log.bounds(topic, partition);
   for (;;) {
     const options = { maxBytes: MAX_FETCH_BYTES, timeoutMs: 0 };
     // eslint-disable-next-line no-await-in-loop -- each read starts where the last one ended

@@ -45,6 +45,30 @@ describe("what is taken", () => {
   it("reads a count out of its text", () =>
     expect(readConfig({ KAFKA_PARTITIONS: "12" }).KAFKA_PARTITIONS).toBe(12));
 
+  it("reads the brokers by either of their names", () => {
+    const native = { KAFKA_TRANSPORT: "native" };
+    expect(readWholeConfig({ ...native, KAFKA_BROKERS: "a:9092, [::1]:9093" }).brokers).toEqual([
+      "a:9092",
+      "[::1]:9093",
+    ]);
+    expect(readWholeConfig({ ...native, KAFKA_BOOTSTRAP_SERVERS: "a:1" }).brokers).toEqual(["a:1"]);
+    expect(readConfig({}).brokers).toEqual([]);
+  });
+
+  it("takes KAFKA_ENABLED=false for the embedded log, which needs no address", () => {
+    expect(readWholeConfig({ KAFKA_ENABLED: "false" }).KAFKA_TRANSPORT).toBe("embedded");
+    expect(readWholeConfig({ KAFKA_TRANSPORT: "embedded" }).KAFKA_TRANSPORT).toBe("embedded");
+  });
+
+  it("takes a SASL mechanism in any case", () => {
+    const sasl = {
+      KAFKA_SASL_MECHANISM: "scram-sha-256",
+      KAFKA_SASL_USERNAME: "u",
+      KAFKA_SASL_PASSWORD: "p",
+    };
+    expect(readConfig({ ...sasl, KAFKA_TLS: "true" }).KAFKA_SASL_MECHANISM).toBe("SCRAM-SHA-256");
+  });
+
   it("reads a topic by either of its names", () => {
     expect(
       readConfig({
@@ -95,6 +119,51 @@ describe("what is refused", () => {
       { KAFKA_REST_TOKEN: "t", KAFKA_REST_USERNAME: "u", KAFKA_REST_PASSWORD: "p" },
       ["KAFKA_REST_TOKEN"],
     ],
+    ["the native protocol without brokers", { KAFKA_TRANSPORT: "native" }, ["KAFKA_BROKERS"]],
+    ["reads by the native protocol without brokers", { KAFKA_READ_TRANSPORT: "native" }, ["KAFKA_BROKERS"]],
+    ["a broker without a port", { KAFKA_BROKERS: "a:9092,b" }, ["KAFKA_BROKERS"]],
+    ["a broker with a protocol", { KAFKA_BROKERS: "kafka://a:9092" }, ["KAFKA_BROKERS"]],
+    ["a port beyond all", { KAFKA_BROKERS: "a:70000" }, ["KAFKA_BROKERS"]],
+    [
+      "two lists of brokers",
+      { KAFKA_BROKERS: "a:1", KAFKA_BOOTSTRAP_SERVERS: "b:1" },
+      ["KAFKA_BOOTSTRAP_SERVERS"],
+    ],
+    ["rest-v3 with nothing to read by", { KAFKA_TRANSPORT: "rest-v3" }, ["KAFKA_READ_TRANSPORT"]],
+    [
+      "rest-v3 read by itself",
+      { KAFKA_TRANSPORT: "rest-v3", KAFKA_READ_TRANSPORT: "rest-v3" },
+      ["KAFKA_READ_TRANSPORT"],
+    ],
+    [
+      "no Kafka, and a way to reach it",
+      { KAFKA_ENABLED: "false", KAFKA_TRANSPORT: "native", KAFKA_READ_TRANSPORT: "rest-v2" },
+      ["KAFKA_READ_TRANSPORT", "KAFKA_TRANSPORT"],
+    ],
+    [
+      "a SASL user alone",
+      { KAFKA_SASL_USERNAME: "u", KAFKA_TLS: "true" },
+      ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD"],
+    ],
+    [
+      "a password in clear, in production",
+      { KAFKA_SASL_MECHANISM: "PLAIN", KAFKA_SASL_USERNAME: "u", KAFKA_SASL_PASSWORD: "p" },
+      ["KAFKA_TLS"],
+    ],
+    [
+      "a mechanism there is not",
+      {
+        KAFKA_SASL_MECHANISM: "GSSAPI",
+        KAFKA_SASL_USERNAME: "u",
+        KAFKA_SASL_PASSWORD: "p",
+        KAFKA_TLS: "true",
+      },
+      ["KAFKA_SASL_MECHANISM"],
+    ],
+    ["acks of one, confirmed", { KAFKA_ACKS_CONFIRMED: "1" }, ["KAFKA_ACKS_CONFIRMED"]],
+    ["a linger of minutes", { KAFKA_LINGER_MS: "60000" }, ["KAFKA_LINGER_MS"]],
+    ["batches beyond a request", { KAFKA_BATCH_BYTES: "1000000" }, ["KAFKA_BATCH_BYTES"]],
+    ["a retention of nothing", { KAFKA_TOPIC_RETENTION_MS: "0" }, ["KAFKA_TOPIC_RETENTION_MS"]],
     [
       "two names that differ",
       { KAFKA_TOPIC_EVENTS: "a", KAFKA_TOPIC_REQUESTS: "b" },
@@ -146,6 +215,7 @@ describe("a secret", () => {
       },
     ],
     ["as a password that is no text", { KAFKA_REST_USERNAME: "u", KAFKA_REST_PASSWORD: [SECRET] }],
+    ["as a SASL password without its user", { KAFKA_SASL_PASSWORD: SECRET, KAFKA_BROKERS: `${SECRET}@b` }],
     ["in both names of a topic", { KAFKA_TOPIC_LOGS: SECRET, KAFKA_LOG_TOPIC: `${SECRET}2` }],
   ])("never appears in the error: %s", (_, env) => {
     const error = faultsOf(env);

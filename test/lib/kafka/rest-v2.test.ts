@@ -5,42 +5,48 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { KafkaError } from "../../../lib/kafka/errors.ts";
 import { createRestV2 } from "../../../lib/kafka/rest-v2.ts";
 import type { ProduceRecord } from "../../../lib/kafka/transport.ts";
-import { openLocalKafka, type LocalKafka } from "../../../local-kafka/broker.ts";
+import { openLocalKafka } from "../../../local-kafka/broker.ts";
 import { transportSuite } from "../../contract/transport.suite.ts";
+import { createFaultyFetch } from "../../support/faulty-fetch.ts";
 
 describe("rest-v2", () => {
-  let kafka: LocalKafka;
   const dataDir = mkdtempSync(join(tmpdir(), "weir-rest-v2-"));
-  let topics = 0;
+  afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
-  beforeAll(async () => {
-    kafka = await openLocalKafka({ dataDir, fsync: false });
-  });
-  afterAll(async () => {
-    await kafka.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
-
-  const overLocalKafka = (partitions?: number) =>
-    createRestV2({
-      url: "http://kafka.test",
-      partitions,
-      fetch: async (input, init) => await kafka.fetch(new Request(input, init)),
+  for (const [dialect, name] of [
+    ["redpanda", "rest-v2 on Redpanda's dialect"],
+    ["karapace", "rest-v2 on Karapace's dialect"],
+  ] as const) {
+    transportSuite(name, async () => {
+      const settings = { dataDir: join(dataDir, dialect), dialect, fsync: false };
+      let kafka = await openLocalKafka(settings);
+      const { fetch, ...faults } = createFaultyFetch(async (request) => await kafka.fetch(request));
+      let topics = 0;
+      return {
+        // Detection is remembered by URL.
+        transport: createRestV2({ url: `http://${dialect}.test`, acksConfirmed: "all", fetch }),
+        emptyBytes: "null",
+        async makeTopic(partitions) {
+          const topic = `topic.${++topics}`;
+          await kafka.createTopic({ name: topic, partitions });
+          return topic;
+        },
+        faults: {
+          ...faults,
+          async restartBroker() {
+            await kafka.close();
+            kafka = await openLocalKafka(settings);
+          },
+          trim: async (topic, partition, before) => await kafka.deleteRecords(topic, partition, before),
+        },
+        close: async () => await kafka.close(),
+      };
     });
-
-  transportSuite("rest-v2 over local-kafka, Redpanda's dialect", () => ({
-    transport: overLocalKafka(),
-    readsEmptyAsNull: true,
-    async makeTopic(partitions) {
-      const name = `topic.${++topics}`;
-      await kafka.createTopic({ name, partitions });
-      return name;
-    },
-  }));
+  }
 
   it("finds the start of a log whose old messages have expired", async () => {
     let nowMs = 1_000_000;
@@ -54,7 +60,7 @@ describe("rest-v2", () => {
       now: () => nowMs,
     });
     const transport = createRestV2({
-      url: "http://kafka.test",
+      url: "http://expiring.test",
       fetch: async (input, init) => await expiring.fetch(new Request(input, init)),
     });
     const write = async (count: number) => {
@@ -77,10 +83,24 @@ describe("rest-v2", () => {
     await expiring.close();
   });
 
-  it("believes a configured partition count without asking", async () => {
-    const transport = overLocalKafka(12);
-    expect(await transport.partitionCount("whatever")).toBe(12);
-    expect(transport.capabilities.partitionCounts).toBe("configured");
+  it("believes a configured partition count where the proxy tells none", async () => {
+    const kafka = await openLocalKafka({ dataDir: join(dataDir, "counted"), fsync: false });
+    await kafka.createTopic({ name: "three", partitions: 3 });
+    const paths: string[] = [];
+    const transport = createRestV2({
+      url: "http://counted.test",
+      partitions: 12,
+      fetch: async (input, init) => {
+        const request = new Request(input, init);
+        paths.push(new URL(request.url).pathname);
+        return await kafka.fetch(request);
+      },
+    });
+    expect((await transport.capabilities()).partitionCounts).toBe("configured");
+    const asked = paths.length;
+    expect(await transport.partitionCount("three")).toBe(12);
+    expect(paths).toHaveLength(asked);
+    await kafka.close();
   });
 });
 
@@ -103,13 +123,35 @@ describe("rest-v2 and the answers of proxies", () => {
     return createRestV2({ url: `http://127.0.0.1:${port}/`, ...credentials });
   }
 
+  /** What tells Redpanda's proxy (parse errors of src/v/pandaproxy/error.cc; Seastar's words for a missing path). */
+  const asRedpanda =
+    (listener: RequestListener): RequestListener =>
+    (request, response) => {
+      if (request.method === "POST" || !request.url?.startsWith("/topics/"))
+        return listener(request, response);
+      const [status, body]: [number, string] = request.url.includes(`offset=${Number.MAX_SAFE_INTEGER}&`)
+        ? [400, '{"error_code":40002,"message":"offset_out_of_range"}']
+        : [404, '{"message": "Not found", "code": 404}'];
+      response.writeHead(status, { "Content-Type": "application/json" }).end(body);
+    };
+
   const answering = async (status: number, body: string, headers: Record<string, string> = {}) =>
     await against((_, response) => {
       response.writeHead(status, { "Content-Type": "application/vnd.kafka.v2+json", ...headers }).end(body);
     });
 
+  const producing = async (status: number, body: string) =>
+    await against(
+      asRedpanda((request, response) => {
+        const isProduce = request.method === "POST";
+        response
+          .writeHead(isProduce ? status : 404, { "Content-Type": "application/vnd.kafka.v2+json" })
+          .end(isProduce ? body : '{"message": "Not found", "code": 404}');
+      }),
+    );
+
   it("reads one base offset per partition (Redpanda), in whatever order", async () => {
-    const transport = await answering(
+    const transport = await producing(
       200,
       '{"offsets":[{"partition":2,"offset":70},{"partition":0,"offset":5}]}',
     );
@@ -122,7 +164,7 @@ describe("rest-v2 and the answers of proxies", () => {
   });
 
   it("reads one offset per record (Karapace, Confluent, Strimzi)", async () => {
-    const transport = await answering(
+    const transport = await producing(
       200,
       '{"offsets":[{"partition":0,"offset":5},{"partition":0,"offset":6},{"partition":2,"offset":70}],"key_schema_id":null}',
     );
@@ -134,7 +176,7 @@ describe("rest-v2 and the answers of proxies", () => {
   });
 
   it("takes HTTP 200 with an error code for the failure it is", async () => {
-    const transport = await answering(
+    const transport = await producing(
       200,
       '{"offsets":[{"partition":0,"error_code":3,"offset":-1},{"partition":1,"error_code":6,"offset":-1},{"partition":2,"offset":9}]}',
     );
@@ -153,12 +195,12 @@ describe("rest-v2 and the answers of proxies", () => {
       "[]",
       '{"offsets":null}',
     ]) {
-      const transport = await answering(200, body);
+      const transport = await producing(200, body);
       await expect(transport.produce("t", [record(0), record(0)]), body).rejects.toMatchObject({
         code: "bad_answer",
       });
     }
-    const unsure = await answering(200, '{"offsets":[{"partition":0,"offset":null}]}');
+    const unsure = await producing(200, '{"offsets":[{"partition":0,"offset":null}]}');
     expect(await unsure.produce("t", [record(0)])).toMatchObject([
       { ok: false, error: { code: "bad_answer" } },
     ]);

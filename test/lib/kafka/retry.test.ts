@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { describe, expect, it } from "vitest";
 import { KafkaError } from "../../../lib/kafka/errors.ts";
 import { produceWithRetry, type RetryOptions } from "../../../lib/kafka/retry.ts";
@@ -109,6 +110,53 @@ describe("produceWithRetry", () => {
       [1, 2],
     ]);
     expect(outcomes.every(({ ok }) => ok)).toBe(true);
+  });
+
+  describe("order within a partition", () => {
+    const named = (...parts: [name: string, partition: number][]): ProduceRecord[] =>
+      parts.map(([name, partition]) => ({ partition, key: null, value: Buffer.from(name) }));
+    const names = (sent: readonly ProduceRecord[]) => sent.map(({ value }) => String(Buffer.from(value!)));
+    const failing =
+      (...bad: string[]) =>
+      (sent: readonly ProduceRecord[]): ProduceOutcome[] =>
+        sent.map((one) =>
+          bad.includes(names([one])[0]!) ? { ok: false, error: passing } : written(one.partition),
+        );
+    async function run(sent: ProduceRecord[], steps: ReturnType<typeof failing>[]) {
+      const seen: string[][] = [];
+      const script = scripted([
+        (batch) => {
+          seen.push(names(batch));
+          return (steps[seen.length - 1] ?? steps.at(-1)!)(batch);
+        },
+      ]);
+      return { outcomes: await produceWithRetry(script.transport, "t", sent, OPTIONS, script.timing), seen };
+    }
+
+    it("sends what failed again in the order given", async () => {
+      const all = named(["a", 0], ["b", 0], ["x", 1], ["c", 0]);
+      const { seen } = await run(all, [failing("a", "b", "c"), failing()]);
+      expect(seen[1]).toEqual(["a", "b", "c"]);
+    });
+
+    it("goes one by one where a later record has overtaken an earlier one", async () => {
+      const all = named(["a", 0], ["b", 0], ["c", 0], ["d", 0], ["x", 1], ["y", 1]);
+      const { outcomes, seen } = await run(all, [failing("a", "b", "d", "x", "y"), failing("a"), failing()]);
+      expect(seen).toEqual([["a", "b", "c", "d", "x", "y"], ["a", "x", "y"], ["a"], ["b"], ["d"]]);
+      expect(outcomes.every(({ ok }) => ok)).toBe(true);
+    });
+
+    it("does not send what stands behind a record that keeps failing", async () => {
+      const all = named(["a", 0], ["b", 0], ["c", 0], ["x", 1]);
+      const { outcomes, seen } = await run(all, [failing("a", "b"), failing("a")]);
+      expect(seen).toEqual([["a", "b", "c", "x"], ["a"], ["a"], ["a"]]);
+      expect(outcomes).toEqual([
+        { ok: false, error: passing },
+        { ok: false, error: passing },
+        written(0),
+        written(1),
+      ]);
+    });
   });
 
   it("lets a fault of our own through", async () => {

@@ -1,0 +1,26 @@
+// Where the ends of a topic's partitions are thought to be, from how far its consumers have read. It only makes probing
+// cheaper, so a store that does not answer is no reason to fail.
+import type { KafkaTransport } from "../lib/kafka/transport.ts";
+import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
+import { StorageError } from "../lib/storage/storage.ts";
+import type { Deployment } from "./deployment.ts";
+
+/** @returns by partition; empty where Kafka tells the ends itself, or nothing is known */
+export async function endHints(
+  env: Env,
+  { subscriptions }: Deployment,
+  transport: KafkaTransport,
+  topic: string,
+): Promise<Map<number, number>> {
+  const hints = new Map<number, number>();
+  const subscription = subscriptions.find((one) => one.topic === topic);
+  if (!subscription || (await transport.capabilities()).endOffsets === "exact") return hints;
+  try {
+    for (const row of await createD1StreamStore(env.DB).progress(subscription.group)) {
+      if (row.topic === topic) hints.set(row.partition, row.nextOffset);
+    }
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+  }
+  return hints;
+}

@@ -1,8 +1,12 @@
-// Two projects: `node` runs everything that runs on Node, with real processes and real files; `workers` runs inside
-// workerd (*.worker.test.ts) and reaches the real local-kafka, which lives here, through its outgoing fetch.
+// Three projects: `node` runs everything that runs on Node, with real processes and real files; `workers` runs inside
+// workerd (*.worker.test.ts) and reaches the real local-kafka, which lives here, through its outgoing fetch;
+// `workers-tcp` runs there too, and may open sockets, to this machine only: the transport `native` needs them.
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 import { startKafkaGateway } from "./test/support/kafka-gateway.ts";
+import { createRealKafkaControl } from "./test/support/real-kafka-control.ts";
+
+const TCP_TESTS = "test/functions/native*.worker.test.ts";
 
 export default defineConfig(async () => {
   const gateway = await startKafkaGateway();
@@ -36,8 +40,28 @@ export default defineConfig(async () => {
           test: {
             name: "workers",
             include: ["test/**/*.worker.test.ts"],
+            exclude: [TCP_TESTS],
             setupFiles: ["./test/support/worker/apply-migrations.ts"],
             testTimeout: 120_000,
+          },
+        },
+        {
+          plugins: [
+            cloudflareTest({
+              main: "./functions/worker.ts",
+              wrangler: { configPath: "./wrangler.toml" },
+              miniflare: {
+                bindings: { ENVIRONMENT: "development" },
+                serviceBindings: { REAL_KAFKA: createRealKafkaControl() },
+                outboundService: { network: { allow: ["private"] } },
+              },
+            }),
+          ],
+          test: {
+            name: "workers-tcp",
+            include: [TCP_TESTS],
+            testTimeout: 120_000,
+            hookTimeout: 120_000,
           },
         },
       ],

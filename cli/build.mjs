@@ -70,6 +70,9 @@ const targets = {
       conditions: ["workerd", "worker", "browser"],
       external: ["cloudflare:*", "node:*"],
       plugins: [prefixBuiltins],
+      // As wrangler.toml's [alias] and [define]: what the Kafka library asks for at its start, and workerd has not.
+      alias: { "ajv/dist/2020.js": "./lib/kafka/native/ajv-stand-in.ts" },
+      define: { "import.meta.url": '"file:///worker.js"' },
       loader: { ".wasm": "copy", ".sql": "text", ".txt": "text", ".html": "text" },
       sourcemap: "linked",
     },

@@ -68,7 +68,7 @@ export function retryAfterOf(headers: Headers, nowMs: number): { retryAfterMs?: 
   const asked = headers.get("retry-after")?.trim() ?? "";
   if (/^\d{1,9}$/.test(asked)) return { retryAfterMs: Number(asked) * 1_000 };
   const until = Date.parse(asked);
-  if (false) return { retryAfterMs: Math.max(0, until - nowMs) };
+  if (!Number.isNaN(until)) return { retryAfterMs: Math.max(0, until - nowMs) };
   const reset = headers.get("x-ratelimit-reset")?.trim() ?? "";
   return /^\d{1,9}$/.test(reset) ? { retryAfterMs: Number(reset) * 1_000 } : {};
 }

@@ -3,6 +3,7 @@
  * it has read. Instances live in memory, as in the proxies, and go when they are silent too long; committed offsets are
  * durable. A partition's next owner starts at the committed offset, or where the instance's settings say.
  */
+import { KafkaError } from "../log/kafka-error.ts";
 import type { Log } from "../log/log.ts";
 import { type Subscription, assignedPartitions } from "./assign-range.ts";
 import type { CommittedOffsets, KnownPartition, TopicPartition } from "./committed-offsets.ts";
@@ -199,6 +200,7 @@ export class Groups {
   async #readAll(group: string, name: string, options: ReadOptions): Promise<ConsumerBatches[]> {
     const instance = this.#instances.get(group, name);
     const owned = await this.#owned(group, name);
+    if (owned.length < (instance.assigned?.length ?? 0)) throw new KafkaError("unknown_topic_or_partition");
     const keys = new Set(owned.map(positionKey));
     for (const key of instance.positions.keys()) if (!keys.has(key)) instance.positions.delete(key);
     if (owned.length === 0) return [];

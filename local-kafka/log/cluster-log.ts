@@ -91,13 +91,15 @@ export class ClusterLog implements Log {
   ): Promise<RecordBatch[]> {
     const { maxBytes, signal } = options;
     const until = performance.now() + options.timeoutMs;
+    const aborted = abortOf(signal);
     let from = offset;
     for (;;) {
       const left = Math.max(0, until - performance.now());
       const maxWaitMs = Math.round(Math.min(left, WAIT_SLICE_MS));
       const slice = inTime(this.#fetchSlice(topic, partition, from, maxBytes, maxWaitMs), maxWaitMs);
+      slice.catch(() => undefined);
       // oxlint-disable-next-line no-await-in-loop -- each slice begins where the last one ended
-      const found = await unlessAborted(slice, signal);
+      const found = await Promise.race([aborted, slice]);
       if (found === undefined) return [];
       const { batches, nextOffset } = found;
       if (batches.length > 0) return batches;
@@ -156,21 +158,10 @@ export class ClusterLog implements Log {
   }
 }
 
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
-  if (signal === undefined) return await work;
-  if (signal.aborted) {
-    work.catch(() => undefined);
-    return undefined;
-  }
-  let abort = (): void => undefined;
-  const aborted = new Promise<undefined>((resolve) => {
-    abort = () => resolve(undefined);
-    signal.addEventListener("abort", abort, { once: true });
+/** Resolves when the signal aborts, never without one. */
+function abortOf(signal: AbortSignal | undefined): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve(undefined);
+    signal?.addEventListener("abort", () => resolve(undefined), { once: true });
   });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    work.catch(() => undefined);
-  }
 }

@@ -73,8 +73,21 @@ export async function kcatWrite(
   partition: number,
   value: Buffer,
   key?: string,
+  compression = "none",
 ): Promise<void> {
-  const args = ["-P", "-b", bootstrap, "-t", topic, "-p", String(partition), "-X", "acks=all"];
+  const args = [
+    "-P",
+    "-b",
+    bootstrap,
+    "-t",
+    topic,
+    "-p",
+    String(partition),
+    "-X",
+    "acks=all",
+    "-z",
+    compression,
+  ];
   // A delimiter that no value holds: one record, whatever is in it.
   await kcat([...args, "-D", "\u0001END\u0001", ...(key === undefined ? [] : ["-k", key])], value);
 }

@@ -37,9 +37,8 @@ const CALL_TIMEOUT_MS = 5_000;
 const MAKE_TIMEOUT_MS = 8_000;
 
 /**
- * `acks: all`: an object's answer is held back until its writes are confirmed, and they are once a majority of the
- * machines that hold its log have them (blog.cloudflare.com/sqlite-in-durable-objects, on output gates and the Storage
- * Relay Service: three of five, in different places).
+ * `acks: all`: an object's answer is held back until its writes are confirmed, and they are once other machines have
+ * them, too (blog.cloudflare.com/sqlite-in-durable-objects, on output gates and the Storage Relay Service).
  */
 const CAPABILITIES: TransportCapabilities = {
   reads: true,

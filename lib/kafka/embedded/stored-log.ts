@@ -3,9 +3,8 @@
 //
 // Each row carries the running total of bytes up to its end: the size of any stretch is then a difference of two
 // rows, and an append writes nothing but its records (Cloudflare bills by rows written).
-import { Buffer } from "node:buffer";
 import { KafkaError } from "../errors.ts";
-import type { FetchedRecord, RecordHeader } from "../transport.ts";
+import type { FetchedRecord } from "../transport.ts";
 import {
   MAX_CALL_BYTES,
   MAX_RECORD_BYTES,
@@ -14,6 +13,7 @@ import {
   type AppendRecord,
   type LogSettings,
 } from "./objects.ts";
+import { headersFromText, headersToText, SCHEMA } from "./log-schema.ts";
 import { hasTable, type SqlStore } from "./sql-store.ts";
 
 /**
@@ -24,28 +24,6 @@ const MAX_DATABASE_BYTES = 8_000_000_000;
 
 /** Records in one answer. */
 const MAX_READ_RECORDS = 10_000;
-
-/** What is small comes first, so that looking at it leaves a large value's pages unread. */
-const SCHEMA = `
-  CREATE TABLE log (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    topic TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    retention_ms INTEGER NOT NULL,
-    retention_bytes INTEGER NOT NULL,
-    start_offset INTEGER NOT NULL
-  );
-  CREATE TABLE records (
-    offset INTEGER PRIMARY KEY,
-    total_bytes INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    appended_ms INTEGER NOT NULL,
-    timestamp_ms INTEGER NOT NULL,
-    headers TEXT,
-    key BLOB,
-    value BLOB
-  );
-`;
 
 /** What is kept in memory. */
 interface Head extends LogSettings {
@@ -308,18 +286,4 @@ export class StoredLog {
     };
     return this.#head;
   }
-}
-
-function headersToText(headers: readonly RecordHeader[]): string {
-  return JSON.stringify(
-    headers.map(({ name, value }) => [name, value && Buffer.from(value).toString("base64")]),
-  );
-}
-
-function headersFromText(text: string): RecordHeader[] {
-  const pairs = JSON.parse(text) as [string, string | null][];
-  return pairs.map(([name, value]) => ({
-    name,
-    value: value === null ? null : new Uint8Array(Buffer.from(value, "base64")),
-  }));
 }

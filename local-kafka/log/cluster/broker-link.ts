@@ -28,6 +28,8 @@ export class BrokerLink {
   readonly #open = new Set<Connection>();
   readonly #idleLanes: Connection[] = [];
   #shared: Promise<Connection> | undefined;
+  /** What `#shared` resolved with. */
+  #current: Connection | undefined;
 
   constructor({ host, port }: Address, security: Security) {
     this.#host = host;
@@ -43,10 +45,7 @@ export class BrokerLink {
     timeoutMs: number,
   ): Promise<Answer> {
     const began = performance.now();
-    this.#shared ??= this.#connect().catch((error: unknown) => {
-      this.#shared = undefined;
-      throw error;
-    });
+    this.#shared ??= this.#openShared();
     const connection = await within(this.#shared, timeoutMs, this.#late("broker_not_available"));
     return await this.#send(connection, api, args, timeoutMs - (performance.now() - began));
   }
@@ -67,6 +66,15 @@ export class BrokerLink {
 
   close(): void {
     for (const connection of this.#open) connection.socket.destroy();
+  }
+
+  async #openShared(): Promise<Connection> {
+    try {
+      return (this.#current = await this.#connect());
+    } catch (error) {
+      this.#shared = undefined;
+      throw error;
+    }
   }
 
   async #connect(): Promise<Connection> {
@@ -120,12 +128,6 @@ export class BrokerLink {
     this.#open.delete(connection);
     const lane = this.#idleLanes.indexOf(connection);
     if (lane !== -1) this.#idleLanes.splice(lane, 1);
-    const shared = this.#shared;
-    void shared?.then(
-      (current) => {
-        if (current === connection && this.#shared === shared) this.#shared = undefined;
-      },
-      () => undefined,
-    );
+    if (this.#current === connection) this.#shared = this.#current = undefined;
   }
 }

@@ -21,6 +21,9 @@ export async function within<T>(work: Promise<T>, timeoutMs: number, error: () =
 
 /** The end of whatever a request needs of the cluster, `moreMs` later where it asked to wait. */
 export function inTime<T>(work: Promise<T>, moreMs = 0): Promise<T> {
-  const late = (): KafkaError => new KafkaError("request_timed_out", "the cluster does not answer");
-  return within(work, ANSWER_WITHIN_MS + moreMs, late);
+  return within(work, ANSWER_WITHIN_MS + moreMs, silence);
+}
+
+function silence(): KafkaError {
+  return new KafkaError("request_timed_out", "the cluster does not answer");
 }

@@ -32,42 +32,6 @@ export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindin
     return { ...topic, clusterId };
   };
 
-  const urlOf = (c: Ctx, { clusterId, name }: FoundTopic): string =>
-    `${new URL(c.req.url).origin}/v3/clusters/${clusterId}/topics/${name}`;
-
-  const resourceOf = ({ clusterId, name }: FoundTopic): string => `crn:///kafka=${clusterId}/topic=${name}`;
-
-  const describePartition = (c: Ctx, topic: FoundTopic, partition: number): object => {
-    const self = `${urlOf(c, topic)}/partitions/${partition}`;
-    return {
-      kind: "KafkaPartition",
-      metadata: { self, resource_name: `${resourceOf(topic)}/partition=${partition}` },
-      cluster_id: topic.clusterId,
-      topic_name: topic.name,
-      partition_id: partition,
-      leader: { related: `${self}/replicas/0` },
-      replicas: { related: `${self}/replicas` },
-      reassignment: { related: `${self}/reassignment` },
-    };
-  };
-
-  const describeConfig = (c: Ctx, topic: FoundTopic, [name, value, initial]: Config): object => ({
-    kind: "KafkaTopicConfig",
-    metadata: {
-      self: `${urlOf(c, topic)}/configs/${name}`,
-      resource_name: `${resourceOf(topic)}/config=${name}`,
-    },
-    cluster_id: topic.clusterId,
-    topic_name: topic.name,
-    name,
-    value,
-    is_default: value === initial,
-    is_read_only: false,
-    is_sensitive: false,
-    source: value === initial ? "DEFAULT_CONFIG" : "DYNAMIC_TOPIC_CONFIG",
-    synonyms: [],
-  });
-
   app.get(`${TOPIC}/partitions`, async (c) => {
     const topic = await find(c);
     return c.json({
@@ -119,6 +83,47 @@ export function confluentTopicDetailRoutes({ log }: { log: Log }): Hono<{ Bindin
 }
 
 type FoundTopic = TopicDescription & { clusterId: string };
+
+function urlOf(c: Ctx, { clusterId, name }: FoundTopic): string {
+  return `${new URL(c.req.url).origin}/v3/clusters/${clusterId}/topics/${name}`;
+}
+
+function resourceOf({ clusterId, name }: FoundTopic): string {
+  return `crn:///kafka=${clusterId}/topic=${name}`;
+}
+
+function describePartition(c: Ctx, topic: FoundTopic, partition: number): object {
+  const self = `${urlOf(c, topic)}/partitions/${partition}`;
+  return {
+    kind: "KafkaPartition",
+    metadata: { self, resource_name: `${resourceOf(topic)}/partition=${partition}` },
+    cluster_id: topic.clusterId,
+    topic_name: topic.name,
+    partition_id: partition,
+    leader: { related: `${self}/replicas/0` },
+    replicas: { related: `${self}/replicas` },
+    reassignment: { related: `${self}/reassignment` },
+  };
+}
+
+function describeConfig(c: Ctx, topic: FoundTopic, [name, value, initial]: Config): object {
+  return {
+    kind: "KafkaTopicConfig",
+    metadata: {
+      self: `${urlOf(c, topic)}/configs/${name}`,
+      resource_name: `${resourceOf(topic)}/config=${name}`,
+    },
+    cluster_id: topic.clusterId,
+    topic_name: topic.name,
+    name,
+    value,
+    is_default: value === initial,
+    is_read_only: false,
+    is_sensitive: false,
+    source: value === initial ? "DEFAULT_CONFIG" : "DYNAMIC_TOPIC_CONFIG",
+    synonyms: [],
+  };
+}
 
 type Config = [name: string, value: string, initial: string];
 

@@ -34,29 +34,6 @@ export function confluentTopicRoutes({
 }: ConfluentRoutesOptions): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>();
 
-  const describe = (c: Ctx, clusterId: string, topic: TopicDescription): object => {
-    const self = `${clusterUrl(c, clusterId)}/topics/${topic.name}`;
-    return {
-      kind: "KafkaTopic",
-      metadata: { self, resource_name: `crn:///kafka=${clusterId}/topic=${topic.name}` },
-      cluster_id: clusterId,
-      topic_name: topic.name,
-      is_internal: false,
-      replication_factor: 1,
-      partitions_count: topic.partitions,
-      partitions: { related: `${self}/partitions` },
-      configs: { related: `${self}/configs` },
-      partition_reassignments: { related: `${self}/partitions/-/reassignment` },
-    };
-  };
-
-  const describeCluster = (c: Ctx, clusterId: string): object => ({
-    kind: "KafkaCluster",
-    metadata: { self: clusterUrl(c, clusterId), resource_name: `crn:///kafka=${clusterId}` },
-    cluster_id: clusterId,
-    topics: { related: `${clusterUrl(c, clusterId)}/topics` },
-  });
-
   app.use("/v3/clusters/:cluster/*", async (c, next) => {
     checkCluster(c, await log.clusterId());
     await next();
@@ -117,6 +94,31 @@ export function confluentTopicRoutes({
 
 function clusterUrl(c: Ctx, clusterId: string): string {
   return `${new URL(c.req.url).origin}/v3/clusters/${clusterId}`;
+}
+
+function describe(c: Ctx, clusterId: string, topic: TopicDescription): object {
+  const self = `${clusterUrl(c, clusterId)}/topics/${topic.name}`;
+  return {
+    kind: "KafkaTopic",
+    metadata: { self, resource_name: `crn:///kafka=${clusterId}/topic=${topic.name}` },
+    cluster_id: clusterId,
+    topic_name: topic.name,
+    is_internal: false,
+    replication_factor: 1,
+    partitions_count: topic.partitions,
+    partitions: { related: `${self}/partitions` },
+    configs: { related: `${self}/configs` },
+    partition_reassignments: { related: `${self}/partitions/-/reassignment` },
+  };
+}
+
+function describeCluster(c: Ctx, clusterId: string): object {
+  return {
+    kind: "KafkaCluster",
+    metadata: { self: clusterUrl(c, clusterId), resource_name: `crn:///kafka=${clusterId}` },
+    cluster_id: clusterId,
+    topics: { related: `${clusterUrl(c, clusterId)}/topics` },
+  };
 }
 
 export function checkCluster(c: Ctx, clusterId: string): void {

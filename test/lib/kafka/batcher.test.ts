@@ -63,7 +63,13 @@ function model(clock: Clock, latencyMs: number, refusal: Refusal = "whole reques
     mostInFlight: () => mostInFlight,
     async produce(_: string, records: readonly ProduceRecord[]): Promise<ProduceOutcome[]> {
       const keys = records.map(keyOf);
-      const sent = { records: records.map(({ key, value }) => [base64(key), base64(value)]) };
+      const sent = {
+        records: records.map(({ partition, key, value }) => ({
+          key: base64(key),
+          value: base64(value),
+          partition,
+        })),
+      };
       const bytes = records.reduce(
         (sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0),
         0,
@@ -145,6 +151,8 @@ describe("batcher", () => {
     for (const name of ["a", "b", "c"]) produce(name, [record(name, 0, 450)]);
     await settled();
     expect(kafka.calls).toMatchObject([{ atMs: 0, keys: ["a", "b"] }]);
+    // The call's own; the linger was given up.
+    expect(clock.pending).toBe(1);
     // The third has lingered by then.
     await clock.advance(20);
     expect(kafka.calls).toMatchObject([{ keys: ["a", "b"] }, { atMs: 10, keys: ["c"] }]);

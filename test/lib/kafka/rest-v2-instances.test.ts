@@ -6,7 +6,6 @@ import {
   type Answer,
   base64,
   BINARY,
-  bytes,
   confluent,
   instances,
   karapace,

@@ -53,7 +53,7 @@ export default defineConfig(async () => {
               miniflare: {
                 bindings: { ENVIRONMENT: "development" },
                 serviceBindings: { REAL_KAFKA: createRealKafkaControl() },
-                outboundService: { network: { allow: ["private"] } },
+                outboundService: { network: { allow: ["private"], tlsOptions: { trustBrowserCas: true } } },
               },
             }),
           ],

@@ -1,5 +1,5 @@
 // Topics, for operators: GET /api/v1/topics (all that Kafka shows), /api/v1/admin/topics (ours, compared with the
-// settings), …/{t} (one in full), POST …/init (makes the missing ones, changes none). Their messages: topic-messages.ts.
+// settings), …/{t} (one in full), POST …/init (makes the missing ones, changes none). Their messages: topic-messages.ts, topic-produce.ts.
 import { Hono } from "hono";
 import { problem } from "../lib/http/problem.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
@@ -13,11 +13,13 @@ import { endHints } from "./end-hints.ts";
 import { answerKafkaError } from "./kafka-problem.ts";
 import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
 import { topicMessages } from "./topic-messages.ts";
+import { topicProduce } from "./topic-produce.ts";
 import { openTransport } from "./transport.ts";
 
 export const topics = new Hono<AppEnv>();
 topics.onError(answerKafkaError);
 topics.route("/", topicMessages);
+topics.route("/", topicProduce);
 
 topics.get("/api/v1/topics", requireScope("operator"), async (c) => {
   const url = new URL(c.req.url);

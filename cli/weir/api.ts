@@ -72,7 +72,15 @@ export class Api {
 
   /** @throws ApiError */
   async get<T>(path: string, schema: z.ZodType<T>): Promise<{ value: T; next: string | undefined }> {
-    return await this.#call("GET", path, undefined, schema);
+    try {
+      return await this.#call("GET", path, undefined, schema);
+    } catch (error) {
+      // A connection kept from the last call may have been closed from the other side; reading twice does no harm.
+      const isBroken =
+        error instanceof ApiError && error.status === undefined && error.cause instanceof TypeError;
+      if (!isBroken) throw error;
+      return await this.#call("GET", path, undefined, schema);
+    }
   }
 
   /** @throws ApiError */

@@ -81,6 +81,9 @@ export function readConfig(env: Record<string, unknown>): Config {
   return { ...settings, brokers: KAFKA_BROKERS ?? KAFKA_BOOTSTRAP_SERVERS ?? [], topicOverrides };
 }
 
+/** Each is a Durable Object, and making a topic makes all of its own. */
+const MAX_EMBEDDED_PARTITIONS = 500;
+
 function conflicts(present: Record<string, unknown>): ConfigFault[] {
   const faults: ConfigFault[] = [];
   const has = (name: string) => present[name] !== undefined;
@@ -93,6 +96,12 @@ function conflicts(present: Record<string, unknown>): ConfigFault[] {
 
   if (present.KAFKA_ENABLED === "false" && has("KAFKA_TRANSPORT") && transport !== "embedded") {
     fault("KAFKA_TRANSPORT", "must be `embedded` or unset because KAFKA_ENABLED is `false`");
+  }
+  if (isEmbedded && Number(present.KAFKA_PARTITIONS) > MAX_EMBEDDED_PARTITIONS) {
+    fault("KAFKA_PARTITIONS", `must be at most ${MAX_EMBEDDED_PARTITIONS} without Kafka`);
+  }
+  if (isEmbedded && has("KAFKA_TOPIC_CLEANUP") && present.KAFKA_TOPIC_CLEANUP !== "delete") {
+    fault("KAFKA_TOPIC_CLEANUP", "must be `delete` without Kafka");
   }
   if (isEmbedded && has("KAFKA_READ_TRANSPORT")) {
     fault("KAFKA_READ_TRANSPORT", "must be unset: without Kafka there is nothing else to read from");

@@ -53,7 +53,7 @@ const transports: Record<string, Factory> = {
       clusterId: config.KAFKA_CLUSTER_ID,
       acksConfirmed: config.KAFKA_ACKS_CONFIRMED,
     }),
-  upstash: (config) => createUpstash(rest(config)),
+  upstash: (config) => createUpstash({ ...rest(config), acksConfirmed: config.KAFKA_ACKS_CONFIRMED }),
   native: (config) =>
     createNative({
       brokers: config.brokers,

@@ -46,8 +46,11 @@ interface Row {
   bytes: number;
 }
 
-/** Bytes asked of Kafka at once. */
-const FETCH_BYTES = 512 * 1024;
+/** Bytes asked of Kafka at first, when it is not known how large the messages are, and at least. */
+const FIRST_FETCH_BYTES = 32 * 1024;
+const MAX_FETCH_BYTES = 1024 * 1024;
+/** What a record takes beside its bytes, and some more, so that the wanted number mostly comes at once. */
+const RECORD_OVERHEAD_BYTES = 100;
 /** Messages looked at first when reading towards the start; large ones then take little memory. */
 const FIRST_WINDOW = 8;
 /** Reads of one partition for one page; gaps of a compacted log may need many. */
@@ -139,6 +142,8 @@ class PartitionReader {
   readonly #transport: KafkaTransport;
   readonly #options: PageOptions;
   readonly #maxBytes: number;
+  /** By partition: bytes of a message, on the average of the last answer. */
+  readonly #meanBytes = new Map<number, number>();
 
   constructor(transport: KafkaTransport, options: PageOptions) {
     this.#transport = transport;
@@ -174,7 +179,7 @@ class PartitionReader {
     for (let reads = 0; reads < MAX_READS && found.rows.length < limit && bytes < this.#maxBytes; reads++) {
       let records: FetchedRecord[];
       try {
-        records = await this.#fetch(partition, found.after);
+        records = await this.#fetch(partition, found.after, limit - found.rows.length);
       } catch (error) {
         if (!isOutOfRange(error) || found.fault || found.rows.length > 0) throw error;
         const earliest = await this.#earliest(partition);
@@ -236,7 +241,7 @@ class PartitionReader {
     let bytes = 0;
     let isCut = false;
     for (let at = from; at < to;) {
-      const records = await this.#fetch(partition, at);
+      const records = await this.#fetch(partition, at, to - at);
       const last = records.at(-1);
       if (!last) break;
       for (const record of records) {
@@ -259,9 +264,15 @@ class PartitionReader {
     return { offset: record.offset, timestampMs: record.timestampMs, text, bytes };
   }
 
-  async #fetch(partition: number, offset: number): Promise<FetchedRecord[]> {
+  /** @param wanted messages: about so many are asked for, since all that comes must be carried and decoded */
+  async #fetch(partition: number, offset: number, wanted: number): Promise<FetchedRecord[]> {
     const { topic } = this.#options;
-    return await this.#transport.fetch({ topic, partition, offset, maxBytes: FETCH_BYTES, waitMs: 0 });
+    const mean = this.#meanBytes.get(partition);
+    const likely = mean === undefined ? 0 : wanted * (mean + RECORD_OVERHEAD_BYTES);
+    const maxBytes = Math.min(Math.max(FIRST_FETCH_BYTES, Math.ceil(likely)), MAX_FETCH_BYTES);
+    const records = await this.#transport.fetch({ topic, partition, offset, maxBytes, waitMs: 0 });
+    if (records.length > 0) this.#meanBytes.set(partition, bytesOf(records) / records.length);
+    return records;
   }
 
   async #end(partition: number): Promise<number> {
@@ -273,6 +284,10 @@ class PartitionReader {
     const { topic, hints } = this.#options;
     return await this.#transport.earliestOffset(topic, partition, near ?? hints?.get(partition));
   }
+}
+
+function bytesOf(records: readonly FetchedRecord[]): number {
+  return records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0);
 }
 
 function isOutOfRange(error: unknown): boolean {

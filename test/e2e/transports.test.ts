@@ -1,6 +1,6 @@
 // The whole path from a request to the query API, through each transport: what differs between them is one setting and
 // the address that goes with it.
-import { afterAll, beforeAll, describe } from "vitest";
+import { describe } from "vitest";
 import { openLocalKafka } from "../../local-kafka/broker.ts";
 import { serveLocalKafka } from "../../local-kafka/server.ts";
 import { getJson } from "../support/api.ts";
@@ -74,6 +74,7 @@ describe("upstash", () => {
         KAFKA_REST_URL: server.url,
         KAFKA_REST_USERNAME: credentials.username,
         KAFKA_REST_PASSWORD: credentials.password,
+        KAFKA_ACKS_CONFIRMED: "all",
       },
       async (topic) => await messagesByUpstash(server.url, credentials, topic),
       async () => {
@@ -85,36 +86,42 @@ describe("upstash", () => {
 });
 
 describe.skipIf(!realKafka.available)(`real Kafka ${realKafka.why}`, () => {
-  let kafka: RealKafka;
-  beforeAll(async () => {
-    kafka = await startRealKafka();
-    for (const topic of TOPICS) await kafka.createTopic(topic, PARTITIONS);
+  firstMinuteSuite("KAFKA_TRANSPORT=native", async () => {
+    const kafka = await startKafka();
+    return await startOn(
+      { KAFKA_TRANSPORT: "native", KAFKA_BROKERS: kafka.bootstrap },
+      (topic) => messagesByKcat(kafka, topic),
+      () => kafka.close(),
+    );
   });
-  afterAll(async () => {
-    await kafka?.close();
-  });
-
-  firstMinuteSuite("KAFKA_TRANSPORT=native", () =>
-    startOn(
-      { KAFKA_TRANSPORT: "native", KAFKA_BROKERS: kafka.bootstrap, KAFKA_CONSUMER_GROUP: "native" },
-      messagesByKcat,
-      async () => undefined,
-    ),
-  );
 
   firstMinuteSuite("KAFKA_TRANSPORT=rest-v2, local-kafka in front of it", async () => {
+    const kafka = await startKafka();
     const server = await startGateway(kafka.bootstrap);
-    return await startOn({ KAFKA_REST_URL: server.url }, messagesByKcat, () => server.close());
+    return await startOn(
+      { KAFKA_REST_URL: server.url },
+      (topic) => messagesByKcat(kafka, topic),
+      async () => {
+        await server.close();
+        await kafka.close();
+      },
+    );
   });
-
-  async function messagesByKcat(topic: string): Promise<Message[][]> {
-    const partitions: Message[][] = Array.from({ length: PARTITIONS }, () => []);
-    for (const { partition, key, value } of await kcatRead(kafka.bootstrap, topic)) {
-      partitions[partition]!.push({ key: key?.toString() ?? "", value: value?.toString() ?? "" });
-    }
-    return partitions;
-  }
 });
+
+async function startKafka(): Promise<RealKafka> {
+  const kafka = await startRealKafka();
+  for (const topic of TOPICS) await kafka.createTopic(topic, PARTITIONS);
+  return kafka;
+}
+
+async function messagesByKcat(kafka: RealKafka, topic: string): Promise<Message[][]> {
+  const partitions: Message[][] = Array.from({ length: PARTITIONS }, () => []);
+  for (const { partition, key, value } of await kcatRead(kafka.bootstrap, topic)) {
+    partitions[partition]!.push({ key: key?.toString() ?? "", value: value?.toString() ?? "" });
+  }
+  return partitions;
+}
 
 /** As the deployment's own API tells: an embedded log has no other eye on it. */
 async function messagesByApi(url: string, topic: string): Promise<Message[][]> {

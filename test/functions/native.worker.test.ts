@@ -24,7 +24,8 @@ async function control<T = null>(path: string, body: unknown = {}): Promise<T> {
 function inDurableObject(name: string, options: NativeOptions): KafkaTransport {
   const stub = env.PRODUCE_HOST.getByName(`native/${name}`);
   let held: KafkaTransport | undefined;
-  const call = (method: keyof KafkaTransport) =>
+  const call =
+    (method: keyof KafkaTransport) =>
     async (...args: never[]) =>
       await runInDurableObject(stub, async () => {
         held ??= createNative(options);
@@ -76,7 +77,9 @@ describe.skipIf(!available.ok)("native in workerd, with a real Kafka", () => {
       const transport = inDurableObject(compression, options);
       const topic = await makeTopic(1);
       const value = text("telemetry ".repeat(10_000));
-      expect(await transport.produce(topic, [{ partition: 0, key: null, value }])).toMatchObject([{ ok: true }]);
+      expect(await transport.produce(topic, [{ partition: 0, key: null, value }])).toMatchObject([
+        { ok: true },
+      ]);
       const [back] = await transport.fetch({ topic, partition: 0, offset: 0, maxBytes: 1, waitMs: 0 });
       expect(new TextDecoder().decode(back?.value ?? undefined)).toBe("telemetry ".repeat(10_000));
       await transport.close();

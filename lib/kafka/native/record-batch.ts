@@ -33,13 +33,13 @@ export function encodeBatch(
 ): Buffer {
   const times = records.map(({ timestampMs }) => timestampMs ?? nowMs);
   const baseTimeMs = times[0] ?? nowMs;
-  const packed = compressor.compress(encodeRecords(records, times, baseTimeMs));
+  const { codec, packed } = compressor(encodeRecords(records, times, baseTimeMs));
   const batch = Buffer.allocUnsafe(HEADER_BYTES + packed.length);
   batch.writeBigInt64BE(0n, 0);
   batch.writeInt32BE(batch.length - 12, 8);
   batch.writeInt32BE(-1, 12);
   batch.writeInt8(2, 16);
-  batch.writeInt16BE(compressor.codec, ATTRIBUTES_AT);
+  batch.writeInt16BE(codec, ATTRIBUTES_AT);
   batch.writeInt32BE(records.length - 1, 23);
   batch.writeBigInt64BE(BigInt(baseTimeMs), 27);
   batch.writeBigInt64BE(BigInt(times.reduce((a, b) => Math.max(a, b))), 35);

@@ -141,6 +141,11 @@ describe("what is refused", () => {
       ["KAFKA_READ_TRANSPORT", "KAFKA_TRANSPORT"],
     ],
     [
+      "what only a Kafka can do, without one",
+      { KAFKA_ENABLED: "false", KAFKA_PARTITIONS: "501", KAFKA_TOPIC_CLEANUP: "compact" },
+      ["KAFKA_PARTITIONS", "KAFKA_TOPIC_CLEANUP"],
+    ],
+    [
       "a SASL user alone",
       { KAFKA_SASL_USERNAME: "u", KAFKA_TLS: "true" },
       ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD"],

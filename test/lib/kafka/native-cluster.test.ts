@@ -268,10 +268,10 @@ describe.skipIf(!realKafka.available)(`native, with a real Kafka ${realKafka.why
     await kafka.kill();
     const away = await transport.produce(topic, [record("away")]);
     expect(away).toMatchObject([{ ok: false, error: { code: "unreachable", retryable: true } }]);
-    let isBack = false;
+    const stopped = new AbortController();
     const load = Promise.all(
       Array.from({ length: 8 }, async () => {
-        while (!isBack) await transport.produce(topic, [record("load")]);
+        while (!stopped.signal.aborted) await transport.produce(topic, [record("load")]);
       }),
     );
     try {
@@ -282,7 +282,7 @@ describe.skipIf(!realKafka.available)(`native, with a real Kafka ${realKafka.why
       expect(outcome).toMatchObject({ ok: true });
       expect(performance.now() - began).toBeLessThan(2_000);
     } finally {
-      isBack = true;
+      stopped.abort();
       await load;
     }
   });

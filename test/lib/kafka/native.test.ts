@@ -1,6 +1,6 @@
 // What `native` says of addresses where no Kafka is: each message names the setting to look at. And its codecs: what one
 // side packs the other unpacks, and bytes that make no sense end in an error.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";

@@ -307,6 +307,26 @@ describe("rest-v2: messages without a value", () => {
     });
   });
 
+  it("does not take another writer's for ours", async () => {
+    const { routes } = instances({ start: 0, values: ["", "x", ""] }, (found) => [
+      200,
+      found.map((one, i) => ({ ...one, value: null, key: base64(["theirs", "", "ours"][i]!) })),
+      BINARY,
+    ]);
+    let asked = 0;
+    const proxy = karapace({
+      ...routes,
+      "GET /topics/t/partitions/0/offsets": () => [
+        200,
+        { beginning_offset: 0, end_offset: asked++ === 0 ? 0 : 3 },
+      ],
+      "POST /topics/t": () => [200, '{"offsets":[{"offset":-1,"partition":0}]}'],
+    });
+    expect(await proxy.open().produce("t", [{ ...record(0, null), key: bytes("ours") }])).toEqual([
+      { ok: true, partition: 0, offset: 2 },
+    ]);
+  });
+
   it("claims no offset that it did not find, and says that trying again is right", async () => {
     const { routes } = instances({ start: 0, values: ["other"] });
     const proxy = karapace({

@@ -153,7 +153,10 @@ describe("rest-v2: what could lose messages", () => {
       },
     });
     await expect(transport.fetch(read(3))).rejects.toMatchObject({ code: "unreachable", retryable: true });
+    const before = proxy.calls.length;
     expect(await drain(transport, 3)).toEqual(tenValues.slice(3));
+    const again = proxy.calls.slice(before).filter(({ path }) => path.includes("/instances/"));
+    expect(again.map(({ path }) => path.split("/").at(-1))).toEqual(["positions", "records"]);
   });
 
   it.each([
@@ -254,7 +257,28 @@ describe("rest-v2: offsets outside of the log", () => {
     log.start = 6;
     log.values = tenValues.slice(6);
     await expect(transport.fetch(read(2))).rejects.toMatchObject(outside);
-    // A topic made anew: its end is before the offset.
+  });
+
+  it("also where retention comes between the look at the log's start and the read", async () => {
+    const log = { start: 0, values: tenValues };
+    const { routes } = instances(log);
+    const proxy = karapace({
+      ...routes,
+      [POSITIONS]: around(routes[POSITIONS], (_, next) => {
+        log.start = 6;
+        log.values = tenValues.slice(6);
+        return next();
+      }),
+    });
+    await expect(proxy.open().fetch(read(2))).rejects.toMatchObject(outside);
+  });
+
+  it("also where the topic was made anew", async () => {
+    const log = { start: 0, values: tenValues };
+    const { routes } = instances(log, (found) => [200, found.slice(0, 8), BINARY]);
+    const transport = karapace(routes).open();
+    await transport.fetch(read(0));
+    // Its end is before the offset.
     log.start = 0;
     log.values = ["new"];
     await expect(transport.fetch(read(8))).rejects.toMatchObject(outside);

@@ -1,0 +1,180 @@
+// Writing to a topic by hand: POST /api/v1/topics/{t}/messages, for operators. In order; a fault of one message is its
+// own, and once Kafka is away the rest is not tried.
+import { Hono } from "hono";
+import { ACCEPTED_ENCODINGS, readBody } from "../lib/http/body.ts";
+import { problem, type ProblemError } from "../lib/http/problem.ts";
+import { KafkaError } from "../lib/kafka/errors.ts";
+import { parseMessage, type MessageInput } from "../lib/kafka/message-json.ts";
+import { partitionOf } from "../lib/kafka/partitioner.ts";
+import { produceWithRetry } from "../lib/kafka/retry.ts";
+import type { KafkaTransport, ProduceRecord } from "../lib/kafka/transport.ts";
+import { MAX_PRODUCE_REQUEST_BYTES } from "../lib/telemetry/limits.ts";
+import { ok, reject, type Rejection, type Result } from "../lib/telemetry/result.ts";
+import { pokeOwners } from "./consume.ts";
+import { answerKafkaError, kafkaProblem, reasonOf } from "./kafka-problem.ts";
+import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
+import { openTransport } from "./transport.ts";
+
+export const topicProduce = new Hono<AppEnv>();
+topicProduce.onError(answerKafkaError);
+
+/** Messages taken by one request. */
+const MAX_MESSAGES = 1_000;
+/** What a record takes in a produce request beside its bytes (`accept.ts` reckons alike). */
+const FRAMING_BYTES = 64;
+
+type Verdict =
+  | { index: number; status: "ok"; partition: number; offset: number }
+  | { index: number; status: "rejected"; rejection: Rejection }
+  | { index: number; status: "retry" | "refused"; error: KafkaError };
+
+topicProduce.post("/api/v1/topics/:topic/messages", requireScope("operator"), async (c) => {
+  const inputs = await readMessages(c);
+  if (!inputs.ok) return refuse(c, inputs.error, { "Accept-Encoding": ACCEPTED_ENCODINGS });
+  const topic = c.req.param("topic");
+  const deployment = c.get("deployment");
+  const transport = openTransport(c.env, deployment);
+  try {
+    const count = await deployment.partitionCounts.of(transport, topic, Date.now());
+    const verdicts = await write(transport, topic, count, inputs.value);
+    const grown = verdicts.flatMap((one) =>
+      one.status === "ok" ? [{ topic, partition: one.partition, offset: one.offset }] : [],
+    );
+    c.executionCtx.waitUntil(pokeOwners(c.env, grown));
+    return answer(c, topic, verdicts);
+  } finally {
+    await transport.close();
+  }
+});
+
+/** One message, or `{"messages":[…]}`. A fault of one message is its own. */
+async function readMessages(c: AppContext): Promise<Result<Result<MessageInput>[]>> {
+  const bytes = await readBody(c.req.raw);
+  if (!bytes.ok) return bytes;
+  let body: unknown;
+  try {
+    body = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes.value));
+  } catch (error) {
+    return error instanceof SyntaxError
+      ? reject("malformed_json", "", "is not JSON")
+      : reject("invalid_utf8", "", "is not UTF-8");
+  }
+  if (typeof body !== "object" || body === null || !("messages" in body))
+    return ok([parseMessage(body, "message")]);
+  const { messages, ...rest } = body;
+  const [surplus] = Object.keys(rest);
+  if (surplus !== undefined)
+    return reject("unknown_field", surplus.toWellFormed(), "is not known beside `messages`");
+  if (!Array.isArray(messages) || messages.length === 0)
+    return reject("wrong_type", "messages", "must be an array with one message or more");
+  if (messages.length > MAX_MESSAGES)
+    return reject("too_many_records", "messages", `may hold at most ${MAX_MESSAGES}`);
+  return ok(messages.map((one: unknown, i) => parseMessage(one, `messages[${i}]`)));
+}
+
+async function write(
+  transport: KafkaTransport,
+  topic: string,
+  count: number,
+  inputs: readonly Result<MessageInput>[],
+): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  const records: { index: number; record: ProduceRecord }[] = [];
+  // Messages without a key go round, from anywhere, so that single ones do not all meet in partition 0.
+  let turn = Math.floor(Math.random() * count);
+  inputs.forEach((input, index) => {
+    if (!input.ok) {
+      verdicts[index] = { index, status: "rejected", rejection: input.error };
+      return;
+    }
+    const { partition = input.value.key ? partitionOf(input.value.key, count) : turn++ % count } =
+      input.value;
+    if (partition >= count)
+      verdicts[index] = { index, status: "refused", error: unknownPartition(topic, partition, count) };
+    else records.push({ index, record: { ...input.value, partition } });
+  });
+  let failure: KafkaError | undefined;
+  for (const chunk of chunksOf(records)) {
+    const outcomes = failure
+      ? []
+      : await produceWithRetry(
+          transport,
+          topic,
+          chunk.map(({ record }) => record),
+        );
+    chunk.forEach(({ index }, i) => {
+      const outcome = outcomes[i];
+      if (outcome?.ok) {
+        verdicts[index] = { index, status: "ok", partition: outcome.partition, offset: outcome.offset };
+        return;
+      }
+      const error =
+        outcome?.error ?? failure ?? new KafkaError("bad_answer", "nothing is known of this message");
+      // Once Kafka is away the rest is not tried, or a later message could come before an earlier one.
+      if (error.retryable) failure ??= error;
+      verdicts[index] = { index, status: error.retryable ? "retry" : "refused", error };
+    });
+  }
+  return verdicts;
+}
+
+/** Produce requests of at most 1,000,000 bytes as sent. */
+function* chunksOf<T extends { record: ProduceRecord }>(records: readonly T[]): Generator<T[]> {
+  let chunk: T[] = [];
+  let bytes = FRAMING_BYTES;
+  for (const one of records) {
+    const { key, value, headers = [] } = one.record;
+    const parts = [key, value, ...headers.map((header) => header.value)];
+    const names = headers.reduce((sum, { name }) => sum + name.length * 3, 0);
+    const size = parts.reduce(
+      (sum, part) => sum + Math.ceil((part?.length ?? 0) / 3) * 4,
+      names + FRAMING_BYTES * (1 + headers.length),
+    );
+    if (chunk.length > 0 && bytes + size > MAX_PRODUCE_REQUEST_BYTES) {
+      yield chunk;
+      chunk = [];
+      bytes = FRAMING_BYTES;
+    }
+    chunk.push(one);
+    bytes += size;
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** 200 all written, 207 some, else the problem of the first that was not. */
+function answer(c: AppContext, topic: string, verdicts: readonly Verdict[]): Response {
+  const requestId = c.get("requestId");
+  const written = verdicts.filter(({ status }) => status === "ok").length;
+  const results = verdicts.map(describe);
+  if (written > 0) {
+    const status = written === verdicts.length ? 200 : 207;
+    return c.json({ topic, written, failed: verdicts.length - written, results }, status);
+  }
+  // What may pass comes first: then the whole request is to be sent again.
+  const away = verdicts.find((one) => one.status === "retry") ?? verdicts.find((one) => "error" in one);
+  if (away && "error" in away) return kafkaProblem(away.error, requestId, { results });
+  const errors = verdicts.flatMap((one): ProblemError[] =>
+    one.status === "rejected" ? [{ index: one.index, ...one.rejection }] : [],
+  );
+  const [first] = errors;
+  return problem("invalid_records", {
+    detail: `No message was written.${first ? ` The first: \`${first.path}\` ${first.message}.` : ""}`,
+    requestId,
+    errors,
+  });
+}
+
+function describe(verdict: Verdict): object {
+  if (verdict.status === "ok") return verdict;
+  const { index } = verdict;
+  if (verdict.status === "rejected") return { index, status: "rejected", ...verdict.rejection };
+  const status = verdict.status === "retry" ? "retry" : "rejected";
+  return { index, status, reason: reasonOf(verdict.error), path: "", message: verdict.error.message };
+}
+
+export function unknownPartition(topic: string, partition: number, count: number): KafkaError {
+  return new KafkaError(
+    "unknown_topic",
+    `the topic ${topic} has no partition ${partition}; it has ${count}, from 0 to ${count - 1}`,
+  );
+}

@@ -69,9 +69,6 @@ const targets = {
       mainFields: ["workerd", "worker", "browser", "module", "main"],
       conditions: ["workerd", "worker", "browser"],
       external: ["cloudflare:*", "node:*"],
-      // As in wrangler.toml, which says why.
-      alias: { "ajv/dist/2020.js": "./lib/kafka/native/ajv-stand-in.ts" },
-      define: { "import.meta.url": '"file:///weir"' },
       plugins: [prefixBuiltins],
       // As wrangler.toml's [alias] and [define]: what the Kafka library asks for at its start, and workerd has not.
       alias: { "ajv/dist/2020.js": "./lib/kafka/native/ajv-stand-in.ts" },

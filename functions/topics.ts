@@ -1,5 +1,6 @@
 // Topics, for operators: GET /api/v1/topics (all that Kafka shows), /api/v1/admin/topics (ours, compared with the
-// settings), …/{t} (one in full), POST …/init (makes the missing ones, changes none). Their messages: topic-messages.ts, topic-produce.ts.
+// settings), …/{t} (one in full), POST …/init (makes the missing ones, changes none). Their messages:
+// topic-messages.ts, topic-produce.ts.
 import { Hono } from "hono";
 import { problem } from "../lib/http/problem.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";

@@ -47,8 +47,12 @@ export class KafkaError extends Error {
 /** Kafka protocol error codes (kafka.apache.org/protocol, "Error Codes") that a proxy passes on, to ours. */
 export function fromProtocolCode(protocolCode: number, what: string): KafkaError {
   const code = PROTOCOL_CODES[protocolCode] ?? "rejected";
-  return new KafkaError(code, `${what}: Kafka error ${protocolCode} (${code})`);
+  const mend = code === "unknown_topic" ? `; ${MAKE_TOPIC}` : "";
+  return new KafkaError(code, `${what}: Kafka error ${protocolCode} (${code})${mend}`);
 }
+
+/** What to do about a topic that is not there. */
+export const MAKE_TOPIC = "make it with `weir topics init` or the cluster's own tool";
 
 const PROTOCOL_CODES: Record<number, KafkaErrorCode> = {
   [-1]: "unavailable", // UNKNOWN_SERVER_ERROR

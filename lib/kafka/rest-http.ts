@@ -1,6 +1,6 @@
 // One HTTP call to a REST proxy: a deadline over headers and body, at most six at once, the body always drained,
 // and every failure told as a KafkaError. Shared by the REST dialects; knows none of them.
-import { KafkaError } from "./errors.ts";
+import { KafkaError, MAKE_TOPIC } from "./errors.ts";
 
 /** Workers allow six connections at once in one invocation (developers.cloudflare.com/workers/platform/limits). */
 const MAX_CONNECTIONS = 6;
@@ -98,7 +98,10 @@ export function fromHttpStatus(answer: RestAnswer, what: string): KafkaError {
       `${message}; check KAFKA_REST_USERNAME and KAFKA_REST_PASSWORD, or KAFKA_REST_TOKEN, and what they may do`,
     );
   }
-  if (status === 404) return new KafkaError("unknown_topic", message);
+  if (status === 404) return new KafkaError("unknown_topic", `${message}; ${MAKE_TOPIC}`);
+  // Cloudflare's own, where the origin's TLS fails (developers.cloudflare.com, "5xx errors").
+  if (status === 525 || status === 526)
+    return new KafkaError("unreachable", `${message}: the certificate of KAFKA_REST_URL is not trusted`);
   if (status === 408 || status === 504) return new KafkaError("timeout", message);
   if (status === 413) return new KafkaError("too_large", message);
   if (status === 429) return new KafkaError("throttled", message, retryAfter(answer.headers));
@@ -120,11 +123,16 @@ function connectionError(cause: unknown, root: string, timeoutMs: number): Kafka
     ? new KafkaError("timeout", `no answer from ${root} within ${timeoutMs} ms`, { cause })
     : new KafkaError(
         "unreachable",
-        `${root} cannot be reached; is KAFKA_REST_URL right and the proxy running?`,
+        `${root} cannot be reached; is KAFKA_REST_URL right and the proxy running?${certificateHint(root)}`,
         {
           cause,
         },
       );
+}
+
+/** Workers does not say that a certificate was the reason (measured: "internal error"). */
+function certificateHint(root: string): string {
+  return root.startsWith("https:") ? " Its certificate must be one that is publicly trusted." : "";
 }
 
 /** A refusal may be worded as text or HTML and is one all the same; an unknown path or a 5xx is rather a gateway's. */
@@ -151,7 +159,7 @@ function retryAfter(headers: Headers): { retryAfterMs?: number } {
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {};
 }
 
-/** Counts who is inside, first come first served. Lives no longer than one request: promises cannot cross them. */
+/** Counts who is inside, first come first served. Shared between requests only inside a Durable Object: elsewhere promises cannot cross them. */
 function createSlots(size: number): { take(): Promise<() => void> } {
   let free = size;
   const waiting: (() => void)[] = [];

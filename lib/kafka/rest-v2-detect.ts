@@ -85,7 +85,7 @@ function isFromKafka(answer: RestAnswer): boolean {
   return (errorCodeOf(answer) ?? 0) >= 10_000 || (answer.status === 200 && Array.isArray(answer.json));
 }
 
-export function errorCodeOf(answer: RestAnswer): number | undefined {
+function errorCodeOf(answer: RestAnswer): number | undefined {
   return z.object({ error_code: z.int() }).safeParse(answer.json).data?.error_code;
 }
 

@@ -1,7 +1,7 @@
 // What Redpanda's proxy does not tell, found by reading. A read at the log's end gives nothing, one beyond it or
 // before its start is out of range, one of a partition that is not there is an unknown topic. Costs O(log n) reads.
 import { z } from "zod";
-import { KafkaError } from "./errors.ts";
+import { KafkaError, MAKE_TOPIC } from "./errors.ts";
 import { fromHttpStatus, type RestClient } from "./rest-http.ts";
 import { BINARY, V2 } from "./rest-v2-records.ts";
 import type { KafkaTransport } from "./transport.ts";
@@ -41,10 +41,7 @@ export async function countPartitions(reader: Reader, topic: string): Promise<nu
   // A broker that restarts may not know for a moment what it has: a "no" counts when it is said twice.
   const exists = async (partition: number) => (await isThere(partition)) || (await isThere(partition));
   if (!(await exists(0))) {
-    throw new KafkaError(
-      "unknown_topic",
-      `the topic ${topic} does not exist; create it first (README, "Topics")`,
-    );
+    throw new KafkaError("unknown_topic", `the topic ${topic} does not exist; ${MAKE_TOPIC}`);
   }
   let present = 0;
   let step = 1;

@@ -11,6 +11,7 @@ import { mkdir, readFile, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type DurableFiles, diskFiles } from "./durable-files.ts";
 import { checksumSeed, encodeFrame, frameBytes } from "./frame.ts";
+import { loadClusterId } from "./cluster-id.ts";
 import { KafkaError } from "./kafka-error.ts";
 import { lockDataDir } from "./lock-file.ts";
 import type {
@@ -23,9 +24,9 @@ import type {
   TopicSettings,
 } from "./log.ts";
 import { PartitionLog } from "./partition-log.ts";
+import { MAX_PARTITIONS, checkSettings } from "./topic-rules.ts";
 
 const RETENTION_INTERVAL_MS = 60_000;
-const MAX_PARTITIONS = 1000;
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MAX_BATCH_BYTES = 1024 * 1024;
 
@@ -283,33 +284,4 @@ export class FileLog implements Log {
 async function closePartitions(topic: Topic, reason: KafkaError): Promise<void> {
   const open = topic.partitions.filter((log) => log instanceof PartitionLog);
   await Promise.all(open.map((log) => log.close(reason)));
-}
-
-function checkSettings({ name, partitions, retentionMs, retentionBytes }: TopicSettings): void {
-  // Kafka's rule for names.
-  if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === "." || name === "..") {
-    throw new KafkaError("invalid_topic_exception", `Topic name '${name}' is not allowed.`);
-  }
-  if (!Number.isInteger(partitions) || partitions < 1 || partitions > MAX_PARTITIONS) {
-    throw new KafkaError(
-      "invalid_partitions",
-      `Number of partitions must be between 1 and ${MAX_PARTITIONS}.`,
-    );
-  }
-  if (!Number.isSafeInteger(retentionMs) || !Number.isSafeInteger(retentionBytes)) {
-    throw new KafkaError("invalid_config", "Retention must be a whole number.");
-  }
-}
-
-async function loadClusterId(dataDir: string, files: DurableFiles): Promise<string> {
-  const path = join(dataDir, "cluster.json");
-  try {
-    return (JSON.parse(await readFile(path, "utf8")) as { clusterId: string }).clusterId;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-  // Kafka's form: 16 random bytes in URL-safe base64.
-  const clusterId = randomBytes(16).toString("base64url");
-  await files.writeWhole(path, JSON.stringify({ clusterId }));
-  return clusterId;
 }

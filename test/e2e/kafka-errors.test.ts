@@ -128,7 +128,7 @@ describe("rest-v2", () => {
 
   it("a proxy that answers HTML", async () => {
     const told = await statusWith({ KAFKA_REST_URL: `http://127.0.0.1:${await listen(createServer(html))}` });
-    expectTold(told, "bad_answer", /text\/html, not JSON; is KAFKA_REST_URL a Kafka REST proxy/);
+    expectTold(told, "bad_answer", /is KAFKA_REST_URL a/);
   });
 });
 
@@ -157,7 +157,7 @@ describe.skipIf(!realKafka.available)(`native ${realKafka.why}`, () => {
     expectTold(
       await statusWith({ ...native(kafka.sasl.bootstrap), ...sasl(SECRET) }),
       "unauthorized",
-      /KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD/,
+      /KAFKA_SASL_USERNAME/,
     ));
 
   it("missing topic", async () =>

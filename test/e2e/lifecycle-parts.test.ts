@@ -30,6 +30,7 @@ describe("settings of npm start", () => {
       port: 8787,
       dataDir: join(folder, ".weir"),
       localKafka: { port: 18082 },
+      kafkaElsewhere: "127.0.0.1:18082 (rest-v2)",
       devKey: "weir_dev_local00000000000000000000",
       agentKey: "weir_dev_local00000000000000000000",
       bindings: { ENVIRONMENT: "development" },

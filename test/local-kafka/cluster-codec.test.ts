@@ -1,7 +1,7 @@
 /** Record batches as bytes: what is written is read back exactly, and what others wrote is read by Kafka's own grammar. */
 import { gzipSync } from "node:zlib";
 import { crc32c } from "@platformatic/kafka";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeBatches, encodeBatch } from "../../local-kafka/log/cluster/record-batch.ts";
 import { VarintReader, writeVarint } from "../../local-kafka/log/cluster/varint.ts";

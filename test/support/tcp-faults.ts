@@ -15,6 +15,8 @@ export interface TcpFaults {
   hang(): void;
   /** What was held back goes on. */
   heal(): void;
+  /** New connections pass; those that hang stay silent for ever, as behind a router that forgot them. */
+  healNewOnly(): void;
   /** Cuts every connection; new ones are taken. */
   cut(): void;
   close(): Promise<void>;
@@ -76,6 +78,7 @@ export async function startTcpFaults(): Promise<TcpFaults> {
         broker.resume();
       }
     },
+    healNewOnly: () => void (isHanging = false),
     cut() {
       for (const { client } of links) client.destroy();
     },

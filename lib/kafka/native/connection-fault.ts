@@ -45,7 +45,9 @@ export function connectionFault(facts: ConnectionFacts, cause: unknown): KafkaEr
   }
   const noTcp = codes.find((code) => NO_TCP.has(code));
   if (stage === "connecting" && tls && !noTcp) {
-    return unreachable(`no TLS with ${address}: if it does not speak TLS, unset KAFKA_TLS`, cause);
+    // Not every runtime tells a certificate's fault from any other.
+    const text = `no TLS with ${address}: its certificate must be for this name and from a public authority; if it does not speak TLS at all, unset KAFKA_TLS`;
+    return unreachable(text, cause);
   }
   if (stage === "connecting") {
     const why = noTcp ? ` (${noTcp})` : "";

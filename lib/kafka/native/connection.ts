@@ -60,12 +60,15 @@ export class Connection {
   async #connect({ host, port }: Address, { tls }: ConnectOptions): Promise<void> {
     // Without a listener an 'error' event would end the process; each is told through a call's rejection as well.
     this.#library.on("error", () => undefined);
-    const timer = setTimeout(() => {
-      const text = `${this.#facts.address} did not answer within ${CONNECT_TIMEOUT_MS} ms; see KAFKA_BROKERS`;
-      this.destroy(new KafkaError(this.#facts.stage === "connecting" ? "unreachable" : "timeout", text));
-    }, CONNECT_TIMEOUT_MS);
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
+        // Not by way of the socket's end: workerd tells none of a TLS handshake that was given up.
+        timer = setTimeout(() => {
+          const settings = tls ? "KAFKA_BROKERS and KAFKA_TLS" : "KAFKA_BROKERS";
+          const text = `${this.#facts.address} did not answer within ${CONNECT_TIMEOUT_MS} ms; see ${settings}`;
+          reject(new KafkaError("unreachable", text));
+        }, CONNECT_TIMEOUT_MS);
         this.#library.on("close", () => reject(new Error("closed")));
         void this.#library.connect(host, port, (error) => (error ? reject(error) : resolve()));
         const { socket } = this.#library;
@@ -82,10 +85,7 @@ export class Connection {
       });
       this.#facts.stage = "connected";
       this.isOpen = true;
-      this.#library.socket.once("close", () => {
-        this.isOpen = false;
-        this.onClose();
-      });
+      this.#library.socket.once("close", () => this.#end());
     } catch (error) {
       this.#library.socket?.destroy();
       throw this.#ended ?? connectionFault(this.#facts, error);
@@ -143,8 +143,14 @@ export class Connection {
 
   destroy(reason: KafkaError): void {
     this.#ended ??= reason;
-    this.isOpen = false;
     this.#library.socket?.destroy();
+    this.#end();
+  }
+
+  #end(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.onClose();
   }
 }
 

@@ -157,7 +157,15 @@ export class ClusterClient {
 
   /** These topics, or all of them (null), as the cluster describes them now. */
   async #ask(names: string[] | null): Promise<KnownTopic[]> {
-    const answer = await this.any((call) => call(metadataV12.api, [names, false, false]));
+    const answer = await this.any(async (call) => {
+      try {
+        return await call(metadataV12.api, [names, false, false]);
+      } catch (error) {
+        if (!(error instanceof KafkaError) || error.code !== "network_exception") throw error;
+        // A question may be asked again, of another broker, too.
+        throw new KafkaError("broker_not_available", error.detail, { cause: error });
+      }
+    });
     this.#nodes = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     this.#clusterId = answer.clusterId ?? "";
     const found: KnownTopic[] = [];

@@ -3,7 +3,7 @@ import { AuthenticationError, GenericError, ResponseError } from "@platformatic/
 import { KafkaError, codeOfNumber } from "../kafka-error.ts";
 
 /** For an error number in an answer. */
-export function brokerError(number: number, detail?: string | null): KafkaError {
+function brokerError(number: number, detail?: string | null): KafkaError {
   const code = codeOfNumber(number);
   if (code === undefined)
     return new KafkaError("unknown_server_error", detail ?? `the cluster answered ${number}`);

@@ -19,6 +19,7 @@ export interface TransportConfig {
   KAFKA_REST_PASSWORD?: string | undefined;
   KAFKA_REST_TOKEN?: string | undefined;
   KAFKA_CLUSTER_ID?: string | undefined;
+  KAFKA_CONSUMER_GROUP?: string | undefined;
   KAFKA_PARTITIONS?: number | undefined;
   KAFKA_ACKS_CONFIRMED?: "all" | undefined;
   KAFKA_SASL_MECHANISM?: "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | undefined;
@@ -45,6 +46,7 @@ const transports: Record<string, Factory> = {
     createRestV2({
       ...rest(config),
       partitions: config.KAFKA_PARTITIONS,
+      group: config.KAFKA_CONSUMER_GROUP,
       acksConfirmed: config.KAFKA_ACKS_CONFIRMED,
     }),
   "rest-v3": (config) =>

@@ -101,13 +101,8 @@ describe("weir topics", () => {
     expect(made.stdout).toMatch(/^TOPIC +RESULT\nlogs\.raw +created\n/);
     expect(made.stdout).toMatch(/\n17 topics: 17 created\.\n$/);
     const again = await weir(["topics", "init", "--json"]);
-    expect(JSON.parse(again.stdout)).toHaveLength(17);
-    expect(JSON.parse(again.stdout)).toMatchObject([
-      { name: "logs.raw", result: "exists" },
-      {},
-      {},
-      ...[{}].flatMap(() => Array.from({ length: 14 }, () => ({}))),
-    ]);
+    const results = (JSON.parse(again.stdout) as { result: string }[]).map(({ result }) => result);
+    expect(results).toEqual(Array.from({ length: 17 }, () => "exists"));
 
     const other = await makeTopic(2);
     const listed = await weir(["topics", "list", "--json"]);
@@ -134,9 +129,11 @@ describe("weir topics", () => {
         return;
       }
       const accept = request.headers.accept ?? "";
-      void fetch(`${kafkaServer.url}${request.url}`, { headers: { accept } }).then(async (answer) => {
+      const pass = async () => {
+        const answer = await fetch(`${kafkaServer.url}${request.url}`, { headers: { accept } });
         response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
-      });
+      };
+      void pass();
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;

@@ -234,6 +234,9 @@ describe("messages", () => {
     );
     const back = await getList<Message>(`${pathOf(topic)}?from=earliest`);
     expect(back.map(({ value }) => value?.[0])).toEqual(["0", "1", "2", "3", "4", "5", "6"]);
+    const calls: [string, number][] = await (await fetch("http://control.test/produce-calls")).json();
+    // As base64 two of them fit into the megabyte that every proxy takes.
+    expect(calls.find(([name]) => name === topic)?.[1]).toBe(4);
   });
 
   it("written to a topic that is read wake its reader", async () => {

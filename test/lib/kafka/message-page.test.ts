@@ -69,6 +69,19 @@ async function pages(from: KafkaTransport, first: PageOptions): Promise<string[]
   return all;
 }
 
+/** Kafka as lists of times, by partition: for the order between partitions alone. */
+function timed(times: number[][]): KafkaTransport {
+  const log: Pick<KafkaTransport, "fetch" | "latestOffset" | "earliestOffset"> = {
+    fetch: async ({ partition, offset }) =>
+      (times[partition] ?? []).flatMap((timestampMs, i) =>
+        i < offset ? [] : [{ offset: i, key: null, value: null, timestampMs }],
+      ),
+    latestOffset: async (_, partition) => times[partition]?.length ?? 0,
+    earliestOffset: async () => 0,
+  };
+  return log as KafkaTransport;
+}
+
 describe("a cursor", () => {
   it("comes back as it was, and nothing else is one", () => {
     const cursor: MessageCursor = {
@@ -153,22 +166,15 @@ describe("pages", () => {
   });
 
   it("are in the order of the timestamps, where all are told", async () => {
-    // Kafka as lists of times, by partition: what is under test is the order between partitions alone.
-    const times = [
-      [10, 40, 41],
-      [20, 30, 50],
-    ];
-    const timed: Pick<KafkaTransport, "fetch" | "latestOffset" | "earliestOffset"> = {
-      fetch: async ({ partition, offset }) =>
-        (times[partition] ?? []).flatMap((timestampMs, i) =>
-          i < offset ? [] : [{ offset: i, key: null, value: null, timestampMs }],
-        ),
-      latestOffset: async (_, partition) => times[partition]?.length ?? 0,
-      earliestOffset: async () => 0,
-    };
     const both = options("t", { partitions: [0, 1], limit: 4 });
     const of = async (begin: PageOptions["begin"]) =>
-      await pages(timed as KafkaTransport, { ...both, begin });
+      await pages(
+        timed([
+          [10, 40, 41],
+          [20, 30, 50],
+        ]),
+        { ...both, begin },
+      );
     expect(await of({ direction: "older" })).toEqual([
       ["1:2", "0:2", "0:1", "1:1"],
       ["1:0", "0:0"],
@@ -177,6 +183,16 @@ describe("pages", () => {
       ["0:0", "1:0", "1:1", "0:1"],
       ["0:2", "1:2"],
     ]);
+  });
+
+  it("end where a partition's next message is not known, which may be newer than the others'", async () => {
+    // Four rows fit, and two of each partition are gathered: the third of partition 0 is newer than all of the other.
+    const log = timed([
+      [1, 100, 101, 102, 103],
+      [50, 51],
+    ]);
+    const narrow = options("t", { partitions: [0, 1], maxBytes: 4 });
+    expect((await pages(log, narrow)).flat()).toEqual(["0:4", "0:3", "0:2", "0:1", "1:1", "1:0", "0:0"]);
   });
 
   it("keep the place of a partition that fails", async () => {

@@ -228,6 +228,22 @@ describe.skipIf(!realKafka.available)(`native, with a real Kafka ${realKafka.why
       .toBeGreaterThanOrEqual(19);
   });
 
+  it("steps over the markers of transactions", async () => {
+    const topic = await makeTopic();
+    for (const value of ["first", "second"]) {
+      const args = ["-P", "-b", kafka.bootstrap, "-t", topic, "-p", "0", "-X", `transactional.id=${topic}`];
+      execFileSync("kcat", args, { input: value, timeout: 30_000, stdio: "pipe" });
+    }
+    // Offsets: record, marker, record, marker. A read of one batch at 1 finds a marker alone.
+    const read = async (offset: number) =>
+      (await connect().fetch({ topic, partition: 0, offset, maxBytes: 1, waitMs: 0 })).map(
+        (one) => one.offset,
+      );
+    expect(await read(0)).toEqual([0]);
+    expect(await read(1)).toEqual([2]);
+    expect(await read(3)).toEqual([]);
+  });
+
   it("waits for a record and gets it when it comes, while other calls go on", async () => {
     const topic = await makeTopic();
     const transport = connect();

@@ -25,7 +25,7 @@ app.notFound((c) => {
   const requestId = c.get("requestId");
   const { pathname } = new URL(c.req.url);
   const allowed = app.routes
-    .filter(({ method, path }) => method !== "ALL" && path === pathname)
+    .filter(({ method, path }) => method !== "ALL" && isAt(path, pathname))
     .map(({ method }) => method);
   if (allowed.length === 0)
     return problem("not_found", { detail: "There is nothing at this path.", requestId });
@@ -36,6 +36,13 @@ app.notFound((c) => {
     headers: { Allow: methods },
   });
 });
+
+/** Whether a route, with its `:parameters`, is at a path. */
+function isAt(route: string, pathname: string): boolean {
+  const parts = pathname.split("/");
+  const wanted = route.split("/");
+  return wanted.length === parts.length && wanted.every((part, i) => part.startsWith(":") || part === parts[i]);
+}
 
 export default {
   fetch: app.fetch,

@@ -99,7 +99,7 @@ export const settingsSchema = z.object({
     .describe("`native`: speak TLS; must be `true` in production where there is a password"),
   KAFKA_COMPRESSION: z
     .enum(["none", "gzip", "lz4", "zstd"])
-    .default("gzip")
+    .default("lz4")
     .describe("`native`: how batches are compressed on their way"),
   KAFKA_ACKS_CONFIRMED: z
     .enum(["all"])

@@ -36,7 +36,7 @@ export interface TransportConfig {
 export interface TransportSurroundings {
   embedded: EmbeddedOptions;
   /** One of KAFKA_SHARDS hosts, for one call. */
-  host(shard: number): TransportHostStub;
+  host: (shard: number) => TransportHostStub;
 }
 
 type Factory = (config: TransportConfig, around: Pick<TransportSurroundings, "embedded">) => KafkaTransport;
@@ -71,13 +71,14 @@ export const TRANSPORTS_THERE_ARE: readonly string[] = Object.keys(transports);
 /** A transport for one invocation: it must not outlive the request that made it, which closes it. */
 export function createTransport(config: TransportConfig, around: TransportSurroundings): KafkaTransport {
   const { KAFKA_SHARDS: shards, KAFKA_LINGER_MS: lingerMs } = config;
+  const { host } = around;
   const open = (name: string): KafkaTransport =>
-    name === "native" ? createHosted({ name, shards, host: around.host }) : factoryOf(name)(config, around);
+    name === "native" ? createHosted({ name, shards, host }) : factoryOf(name)(config, around);
   const reader = config.KAFKA_READ_TRANSPORT;
   const writer = open(config.KAFKA_TRANSPORT);
   const batched =
     lingerMs > 0 && writer.name !== "native"
-      ? createHosted({ name: writer.name, shards, host: around.host, direct: writer })
+      ? createHosted({ name: writer.name, shards, host, direct: writer })
       : writer;
   return reader === undefined || reader === config.KAFKA_TRANSPORT
     ? batched

@@ -64,7 +64,7 @@ function kindOf(code: number, said: string): KafkaErrorCode {
  * How long the proxy asks us to wait: Retry-After in either form (RFC 9110, 10.2.3), else X-RateLimit-Reset, which
  * Confluent gives in seconds from now (docs.confluent.io/cloud/current/api.html, "Rate Limiting").
  */
-export function retryAfterOf(headers: Headers, nowMs: number): { retryAfterMs?: number } {
+function retryAfterOf(headers: Headers, nowMs: number): { retryAfterMs?: number } {
   const asked = headers.get("retry-after")?.trim() ?? "";
   if (/^\d{1,9}$/.test(asked)) return { retryAfterMs: Number(asked) * 1_000 };
   const until = Date.parse(asked);

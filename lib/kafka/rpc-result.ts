@@ -13,11 +13,11 @@ export type RpcResult<T> = { ok: true; value: T } | { ok: false; error: RpcError
 /** `ProduceOutcome` as it crosses. */
 export type RpcOutcome = { ok: true; partition: number; offset: number } | { ok: false; error: RpcError };
 
-export function toRpcError({ code, message, retryAfterMs }: KafkaError): RpcError {
+function toRpcError({ code, message, retryAfterMs }: KafkaError): RpcError {
   return { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
-export function fromRpcError({ code, message, retryAfterMs }: RpcError): KafkaError {
+function fromRpcError({ code, message, retryAfterMs }: RpcError): KafkaError {
   return new KafkaError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
 }
 

@@ -376,6 +376,7 @@ export function transportSuite(name: ContractRunName, open: () => Promise<Transp
         const calls = await Promise.allSettled([
           transport.produce(topic, [record(text("x"))]).then(([outcome]) => {
             if (outcome?.ok === false) throw outcome.error;
+            return outcome;
           }),
           read(0),
           transport.latestOffset(topic, 0),
@@ -398,9 +399,9 @@ export function transportSuite(name: ContractRunName, open: () => Promise<Transp
 
     it("loses nothing that was acknowledged when the broker restarts in mid-produce", async () => {
       const acknowledged = new Set<string>();
-      let isOver = false;
+      const load = new AbortController();
       const write = async (writer: number) => {
-        for (let i = 0; !isOver || i < 5; i++) {
+        for (let i = 0; !load.signal.aborted || i < 5; i++) {
           const value = `${writer}:${i}`;
           const retry = { maxAttempts: 40, baseDelayMs: 50, maxDelayMs: 500, deadlineMs: 60_000 };
           const [outcome] = await produceWithRetry(
@@ -415,7 +416,7 @@ export function transportSuite(name: ContractRunName, open: () => Promise<Transp
       };
       const writers = Promise.all([0, 1, 2, 3].map(write));
       await opened.faults.restartBroker();
-      isOver = true;
+      load.abort();
       await writers;
       const stored = new Set<string | null>();
       for (const partition of [0, 1, 2])

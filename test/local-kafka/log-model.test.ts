@@ -94,7 +94,7 @@ class Pair {
         await this.log.close();
     }
     this.log = await FileLog.open({ dataDir: this.#dataDir, segmentBytes: this.#segmentBytes, fsync: false });
-    return { got: this.log.bounds("t", 0), want: { start: 0, end: this.end } };
+    return { got: await this.log.bounds("t", 0), want: { start: 0, end: this.end } };
   }
 
   async #append(batches: LogRecord[][]): Promise<{ got: unknown; want: unknown }> {

@@ -7,7 +7,7 @@ import { build, BuildError } from "./build.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 try {
-  await build(["worker", "local-kafka", "dev", "agent", "dashboard"]);
+  await build(["worker", "local-kafka", "dev", "agent", "dashboard", "cli"]);
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
   process.stderr.write(`${error.message}\nNothing was started.\n`);

@@ -41,7 +41,9 @@ app.notFound((c) => {
 function isAt(route: string, pathname: string): boolean {
   const parts = pathname.split("/");
   const wanted = route.split("/");
-  return wanted.length === parts.length && wanted.every((part, i) => part.startsWith(":") || part === parts[i]);
+  return (
+    wanted.length === parts.length && wanted.every((part, i) => part.startsWith(":") || part === parts[i])
+  );
 }
 
 export default {

@@ -11,16 +11,23 @@ export interface FaultyFetch {
 export function createFaultyFetch(inner: (request: Request) => Promise<Response>): FaultyFetch {
   let lost = 0;
   let isHanging = false;
-  const untilAborted = async (signal: AbortSignal): Promise<never> =>
+  // A Request is told of its caller's abort through a weak reference: one that nobody holds would hang for good.
+  const hanging = new Set<Request>();
+  const untilAborted = async (request: Request): Promise<never> =>
     await new Promise((_, reject) => {
-      const fail = () => reject(signal.reason as Error);
+      const { signal } = request;
+      hanging.add(request);
+      const fail = () => {
+        hanging.delete(request);
+        reject(signal.reason as Error);
+      };
       if (signal.aborted) fail();
       else signal.addEventListener("abort", fail, { once: true });
     });
   return {
     async fetch(input, init) {
       const request = new Request(input, init);
-      if (isHanging) return await untilAborted(request.signal);
+      if (isHanging) return await untilAborted(request);
       if (lost === 0) return await inner(request);
       lost--;
       const response = await inner(request);

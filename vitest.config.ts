@@ -12,6 +12,7 @@ export default defineConfig(async () => {
   const gateway = await startKafkaGateway();
   return {
     test: {
+      reporters: ["default", "./test/support/transport-matrix.ts"],
       projects: [
         {
           test: {

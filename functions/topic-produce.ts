@@ -6,9 +6,9 @@ import { problem, type ProblemError } from "../lib/http/problem.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
 import { parseMessage, type MessageInput } from "../lib/kafka/message-json.ts";
 import { partitionOf } from "../lib/kafka/partitioner.ts";
+import { produceRequests } from "../lib/kafka/request-size.ts";
 import { produceWithRetry } from "../lib/kafka/retry.ts";
 import type { KafkaTransport, ProduceRecord } from "../lib/kafka/transport.ts";
-import { MAX_PRODUCE_REQUEST_BYTES } from "../lib/telemetry/limits.ts";
 import { ok, reject, type Rejection, type Result } from "../lib/telemetry/result.ts";
 import { pokeOwners } from "./consume.ts";
 import { answerKafkaError, kafkaProblem, reasonOf } from "./kafka-problem.ts";
@@ -20,8 +20,6 @@ topicProduce.onError(answerKafkaError);
 
 /** Messages taken by one request. */
 const MAX_MESSAGES = 1_000;
-/** What a record takes in a produce request beside its bytes (`accept.ts` reckons alike). */
-const FRAMING_BYTES = 64;
 
 type Verdict =
   | { index: number; status: "ok"; partition: number; offset: number }
@@ -94,7 +92,7 @@ async function write(
     else records.push({ index, record: { ...input.value, partition } });
   });
   let failure: KafkaError | undefined;
-  for (const chunk of chunksOf(records)) {
+  for (const chunk of produceRequests(records)) {
     const outcomes = failure
       ? []
       : await produceWithRetry(
@@ -116,29 +114,6 @@ async function write(
     });
   }
   return verdicts;
-}
-
-/** Produce requests of at most 1,000,000 bytes as sent. */
-function* chunksOf<T extends { record: ProduceRecord }>(records: readonly T[]): Generator<T[]> {
-  let chunk: T[] = [];
-  let bytes = FRAMING_BYTES;
-  for (const one of records) {
-    const { key, value, headers = [] } = one.record;
-    const parts = [key, value, ...headers.map((header) => header.value)];
-    const names = headers.reduce((sum, { name }) => sum + name.length * 3, 0);
-    const size = parts.reduce(
-      (sum, part) => sum + Math.ceil((part?.length ?? 0) / 3) * 4,
-      names + FRAMING_BYTES * (1 + headers.length),
-    );
-    if (chunk.length > 0 && bytes + size > MAX_PRODUCE_REQUEST_BYTES) {
-      yield chunk;
-      chunk = [];
-      bytes = FRAMING_BYTES;
-    }
-    chunk.push(one);
-    bytes += size;
-  }
-  if (chunk.length > 0) yield chunk;
 }
 
 /** 200 all written, 207 some, else the problem of the first that was not. */

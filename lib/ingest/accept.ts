@@ -2,10 +2,10 @@
 // is answered as accepted was acknowledged by Kafka; nothing is claimed of anything else.
 import type { KafkaError } from "../kafka/errors.ts";
 import { partitionOf } from "../kafka/partitioner.ts";
+import { produceRequests } from "../kafka/request-size.ts";
 import { produceWithRetry, type RetryOptions, type Timing } from "../kafka/retry.ts";
 import type { KafkaTransport, ProduceRecord } from "../kafka/transport.ts";
 import { packEnvelopes, type Entry } from "../telemetry/envelope.ts";
-import { MAX_PRODUCE_REQUEST_BYTES } from "../telemetry/limits.ts";
 import type { DecodedBody } from "../telemetry/native.ts";
 import { reject, type Rejection } from "../telemetry/result.ts";
 import { validateRecord, type NativeSignal } from "../telemetry/signal.ts";
@@ -140,29 +140,4 @@ function packGroups(
     for (const { index, error } of oversize) verdicts[index] = { status: "rejected", rejection: error };
   }
   return messages;
-}
-
-/** `{"key":"…","value":"…","partition":123456},` around the base64. */
-const FRAMING_BYTES = 64;
-
-/** Cuts the messages into produce requests of at most 1,000,000 bytes as sent, in order. */
-function* produceRequests(messages: readonly Message[]): Generator<Message[]> {
-  let chunk: Message[] = [];
-  let bytes = FRAMING_BYTES;
-  for (const message of messages) {
-    const { key, value } = message.record;
-    const size = base64Length(key) + base64Length(value) + FRAMING_BYTES;
-    if (chunk.length > 0 && bytes + size > MAX_PRODUCE_REQUEST_BYTES) {
-      yield chunk;
-      chunk = [];
-      bytes = FRAMING_BYTES;
-    }
-    chunk.push(message);
-    bytes += size;
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-function base64Length(bytes: Uint8Array | null): number {
-  return Math.ceil((bytes?.length ?? 0) / 3) * 4;
 }

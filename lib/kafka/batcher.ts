@@ -5,11 +5,9 @@
 import { MAX_PRODUCE_REQUEST_BYTES } from "../telemetry/limits.ts";
 import { KafkaError } from "./errors.ts";
 import { produceTogether } from "./produce-together.ts";
+import { FRAMING_BYTES, sentBytesOf } from "./request-size.ts";
 import { systemTimer, type Timer } from "./timer.ts";
 import type { KafkaTransport, ProduceOutcome, ProduceRecord } from "./transport.ts";
-
-/** `{"key":"…","value":"…","partition":123456},` around the base64 of a record. */
-const FRAMING_BYTES = 64;
 
 /** Beyond its linger no call waits longer than this for those before it: then its caller had better come again. */
 const MAX_QUEUED_MS = 2_000;
@@ -155,7 +153,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         }
         const taken = request.records.filter((_, position) => own[position]?.ok);
         stats.records += taken.length;
-        stats.bytes += taken.reduce((sum, record) => sum + sizeOf(record).bytes, 0);
+        stats.bytes += taken.reduce((sum, record) => sum + bytesOf(record), 0);
         settle(request, () => request.resolve(own));
       });
     } catch (error) {
@@ -178,9 +176,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
       let bytes = 0;
       let sentBytes = 0;
       for (const record of records) {
-        const size = sizeOf(record);
-        bytes += size.bytes;
-        sentBytes += size.sentBytes;
+        bytes += bytesOf(record);
+        sentBytes += sentBytesOf(record);
       }
       // Alone, anything may pass: it could never otherwise.
       if (stats.pendingRequests > 0 && stats.pendingBytes + sentBytes > maxPendingBytes) {
@@ -212,16 +209,9 @@ function throttled(what: string): KafkaError {
   return new KafkaError("throttled", `${what}; raise KAFKA_SHARDS if this goes on while Kafka is well`);
 }
 
-function sizeOf({ key, value, headers = [] }: ProduceRecord): { bytes: number; sentBytes: number } {
+/** Keys, values and headers as they are. */
+function bytesOf({ key, value, headers = [] }: ProduceRecord): number {
   let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-  let sentBytes = FRAMING_BYTES + base64Length(key) + base64Length(value);
-  for (const header of headers) {
-    bytes += header.name.length + (header.value?.length ?? 0);
-    sentBytes += FRAMING_BYTES + header.name.length + base64Length(header.value);
-  }
-  return { bytes, sentBytes };
-}
-
-function base64Length(bytes: Uint8Array | null): number {
-  return Math.ceil((bytes?.length ?? 0) / 3) * 4;
+  for (const header of headers) bytes += header.name.length + (header.value?.length ?? 0);
+  return bytes;
 }

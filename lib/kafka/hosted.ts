@@ -4,7 +4,7 @@
 import { KafkaError } from "./errors.ts";
 import { murmur2 } from "./partitioner.ts";
 import { fromRpcOutcome, fromRpcResult, type RpcOutcome, type RpcResult } from "./rpc-result.ts";
-import { systemTimer, type Timer } from "./timer.ts";
+import { noAnswer, systemTimer, within, type Timer } from "./timer.ts";
 import type {
   FetchedRecord,
   FetchRequest,
@@ -62,9 +62,10 @@ export function createHosted(options: HostedOptions): KafkaTransport {
     call: (stub: TransportHostStub) => Promise<RpcResult<T>>,
     waitMs = 0,
   ): Promise<T> {
-    return fromRpcResult(
-      await answerOf(() => call(host(shard)), `${what} by host ${shard}`, CALL_DEADLINE_MS + waitMs, timer),
-    );
+    const at = `${what} by host ${shard}`;
+    const answer = answerOf(() => call(host(shard)), at);
+    const timeoutMs = CALL_DEADLINE_MS + waitMs;
+    return fromRpcResult(await within(timeoutMs, answer, () => noAnswer(at, timeoutMs), timer));
   }
 
   async function produceAt(
@@ -181,27 +182,13 @@ function topicHash(topic: string): number {
   return murmur2(new TextEncoder().encode(topic)) & 0x7fffffff;
 }
 
-/** A call's answer, or a KafkaError that may be retried where the host itself fails or is silent. */
-async function answerOf<T>(
-  call: () => Promise<T>,
-  what: string,
-  deadlineMs: number,
-  timer: Timer,
-): Promise<T> {
-  let giveUp: (() => void) | undefined;
-  const silence = new Promise<never>((_, reject) => {
-    giveUp = timer.after(deadlineMs, () =>
-      reject(new KafkaError("timeout", `${what}: no answer within ${deadlineMs} ms`)),
-    );
-  });
+/** A call's answer, or a KafkaError that may be retried where the host itself fails. */
+async function answerOf<T>(call: () => Promise<T>, what: string): Promise<T> {
   try {
-    return await Promise.race([call(), silence]);
+    return await call();
   } catch (cause) {
-    if (cause instanceof KafkaError) throw cause;
     // Reset by a deploy, evicted, overloaded, the network between: what was sent may have been written.
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new KafkaError("unavailable", `${what}: the Durable Object failed (${message})`, { cause });
-  } finally {
-    giveUp?.();
   }
 }

@@ -1,4 +1,5 @@
 // A clock and a timer that can be given up. A parameter wherever time decides, so that a test drives it.
+import { KafkaError } from "./errors.ts";
 
 export interface Timer {
   now(): number;
@@ -13,3 +14,26 @@ export const systemTimer: Timer = {
     return () => clearTimeout(id);
   },
 };
+
+/** @throws `late()` when `timeoutMs` come first; what was waited for goes on, unheard */
+export async function within<T>(
+  timeoutMs: number,
+  promise: Promise<T>,
+  late: () => KafkaError,
+  timer: Timer = systemTimer,
+): Promise<T> {
+  let giveUp: (() => void) | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    giveUp = timer.after(timeoutMs, () => reject(late()));
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    giveUp?.();
+  }
+}
+
+/** For `within`, where a call of one answer is waited for. */
+export function noAnswer(what: string, timeoutMs: number): KafkaError {
+  return new KafkaError("timeout", `${what}: no answer within ${timeoutMs} ms`);
+}

@@ -1,12 +1,9 @@
 // Gathers what the contract runs of all transports did into one table: printed at the end, held equal to
 // docs/transports.md where every run took part. WEIR_UPDATE_DOCS=1 writes it there.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 import { CONTRACT_RUNS, type ContractRunName } from "../contract/transport-runs.ts";
+import { docSectionFault } from "./doc-section.ts";
 
-const DOC = fileURLToPath(new URL("../../docs/transports.md", import.meta.url));
-const SECTION = /(<!-- matrix -->\n)([\s\S]*?)(<!-- \/matrix -->)/;
 const TITLE = "transport contract: ";
 const names = Object.keys(CONTRACT_RUNS) as ContractRunName[];
 
@@ -35,7 +32,10 @@ export default class TransportMatrix implements Reporter {
       if (process.env["CI"] === "true") process.exitCode = 1;
       return;
     }
-    compare(`\n${render(matrix, names)}\n\n`);
+    const fault = docSectionFault("docs/transports.md", "matrix", render(matrix, names));
+    if (fault === undefined) return;
+    process.stdout.write(`${fault}: run \`WEIR_UPDATE_DOCS=1 npx vitest run\`\n`);
+    process.exitCode = 1;
   }
 }
 
@@ -70,33 +70,4 @@ function render(matrix: Matrix, runs: readonly ContractRunName[]): string {
     `|---|${letters.map(() => "---").join("|")}|`,
     ...rows,
   ].join("\n");
-}
-
-function compare(table: string): void {
-  const before = existsSync(DOC) ? readFileSync(DOC, "utf8") : "";
-  const found = SECTION.exec(before);
-  if (process.env["WEIR_UPDATE_DOCS"] === "1" && found) {
-    writeFileSync(
-      DOC,
-      before.replace(SECTION, (_, open: string, __, close: string) => `${open}${table}${close}`),
-    );
-    return;
-  }
-  if (found && normal(found[2] ?? "") === normal(table)) return;
-  process.stdout.write("docs/transports.md is out of date: run `WEIR_UPDATE_DOCS=1 npx vitest run`\n");
-  process.exitCode = 1;
-}
-
-/** The formatter pads the columns of a table; only the text counts. */
-function normal(table: string): string {
-  return table
-    .split("\n")
-    .map((line) =>
-      line
-        .replace(/ *\| */g, "|")
-        .replace(/-{3,}/g, "---")
-        .trim(),
-    )
-    .filter((line) => line !== "")
-    .join("\n");
 }

@@ -1,7 +1,7 @@
 // One call to a Durable Object: ends by its deadline, and whatever goes wrong with it is a KafkaError.
 import { KafkaError } from "../errors.ts";
 import { fromRpcResult, type RpcResult } from "../rpc-result.ts";
-import { systemTimer, type Timer } from "../timer.ts";
+import { noAnswer, systemTimer, within, type Timer } from "../timer.ts";
 
 /** An overloaded object gets worse by being asked again at once. */
 const OVERLOADED_WAIT_MS = 1_000;
@@ -13,17 +13,7 @@ export async function callObject<T>(
   call: () => Promise<RpcResult<T>>,
   timer: Timer = systemTimer,
 ): Promise<T> {
-  let giveUp: (() => void) | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    giveUp = timer.after(timeoutMs, () =>
-      reject(new KafkaError("timeout", `${what}: no answer within ${timeoutMs} ms`)),
-    );
-  });
-  try {
-    return fromRpcResult(await Promise.race([guarded(what, call), deadline]));
-  } finally {
-    giveUp?.();
-  }
+  return fromRpcResult(await within(timeoutMs, guarded(what, call), () => noAnswer(what, timeoutMs), timer));
 }
 
 async function guarded<T>(what: string, call: () => Promise<RpcResult<T>>): Promise<RpcResult<T>> {

@@ -1,5 +1,6 @@
 // The time that one call of the transport may take, everything in it included.
 import { KafkaError } from "../errors.ts";
+import { within } from "../timer.ts";
 
 export class Deadline {
   readonly #what: string;
@@ -30,15 +31,7 @@ export class Deadline {
 
   /** @throws KafkaError `timeout` when the deadline comes first; what was waited for goes on, unheard */
   async race<T>(promise: Promise<T>): Promise<T> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(this.error()), this.remainingMs());
-    });
-    try {
-      return await Promise.race([promise, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return await within(this.remainingMs(), promise, () => this.error());
   }
 
   /** Waits, but not past the end. */

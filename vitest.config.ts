@@ -1,6 +1,6 @@
 // Three projects: `node` runs everything that runs on Node, with real processes and real files; `workers` runs inside
 // workerd (*.worker.test.ts) and reaches the real local-kafka, which lives here, through its outgoing fetch;
-// `workers-tcp` runs there too, and may open sockets, to this machine only: the transport `native` needs them.
+// `workers-tcp` runs there too, and may open sockets, to private addresses only: the transport `native` needs them.
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 import { startKafkaGateway } from "./test/support/kafka-gateway.ts";

@@ -10,6 +10,7 @@ export type LoadOptions = {
   url: string;
   path: string;
   signal: BenchSignal;
+  recordsPerRequest: number;
   headers: Record<string, string>;
   connections: number;
   durationMs: number;
@@ -29,7 +30,7 @@ export function runLoad(): void {
 
 async function load(options: LoadOptions): Promise<LoadResult> {
   const { url, path, headers, answerHolds } = options;
-  const requests = createBodies(options.signal, BODIES, Date.now()).map((body) =>
+  const requests = createBodies(options.signal, BODIES, Date.now(), options.recordsPerRequest).map((body) =>
     encodePost(url, path, headers, body),
   );
   const connections = await Promise.all(

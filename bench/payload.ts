@@ -45,11 +45,16 @@ const recordOf: Record<BenchSignal, (seed: number, host: string, timestamp: stri
 };
 
 /** `count` bodies, each from a host of its own, so that all partitions get some. */
-export function createBodies(signal: BenchSignal, count: number, nowMs: number): Buffer[] {
+export function createBodies(
+  signal: BenchSignal,
+  count: number,
+  nowMs: number,
+  recordsPerRequest: number = RECORDS_PER_REQUEST,
+): Buffer[] {
   return Array.from({ length: count }, (_, body) => {
     const host = `web-${String(body).padStart(2, "0")}.eu-west-1.example.net`;
-    const records = Array.from({ length: RECORDS_PER_REQUEST }, (_, index) => {
-      const seed = body * RECORDS_PER_REQUEST + index;
+    const records = Array.from({ length: recordsPerRequest }, (_, index) => {
+      const seed = body * recordsPerRequest + index;
       return recordOf[signal](seed, host, new Date(nowMs - seed).toISOString());
     });
     return Buffer.from(JSON.stringify(signal === "logs" ? { entries: records } : { metrics: records }));

@@ -38,6 +38,7 @@ const HEADINGS = [
   "records/s",
   "CPU µs/record",
   "requests/s",
+  "Kafka calls/s",
   "p50 ms",
   "p99 ms",
   "CPU ×floor",
@@ -50,6 +51,7 @@ export function formatReport({ machine, lanes, ...run }: Report): string {
     withRange(lane.recordsPerSecond, 0),
     withRange(lane.cpuMicrosPerRecord, 2),
     lane.requestsPerSecond.median.toFixed(0),
+    lane.callsPerSecond.median.toFixed(0),
     lane.p50Ms.median.toFixed(1),
     lane.p99Ms.median.toFixed(1),
     lane.ratio ? withRange(lane.ratio.cpu, 2) : "",
@@ -58,7 +60,7 @@ export function formatReport({ machine, lanes, ...run }: Report): string {
   const requests = lanes.reduce((sum, lane) => sum + lane.requests, 0);
   const records = lanes.reduce((sum, lane) => sum + lane.records, 0);
   return [
-    `${run.recordsPerRequest} records of ${run.bytesPerRecord} B a request, ${run.connections} connections, ${run.rounds} rounds; ` +
+    `${run.recordsPerRequest} records of ${run.bytesPerRecord} B a request and ${run.connections} connections, or one record and 128; ${run.rounds} rounds; ` +
       `${machine.cores} cores, Node ${machine.node}, ${machine.platform}`,
     "",
     ...align([HEADINGS, ...rows]),

@@ -6,7 +6,6 @@ import { cpuTimeMs } from "./cpu-time.ts";
 import type { Child } from "./ipc.ts";
 import { LANES, type Lane } from "./lanes.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
-import { RECORDS_PER_REQUEST } from "./payload.ts";
 import type { SinkCounts } from "./sink.ts";
 import type { RoundMeasure } from "./statistics.ts";
 import type { RunningWorker } from "./worker-processes.ts";
@@ -58,8 +57,9 @@ async function measure(
     url: worker.url,
     path: lane.path,
     signal: lane.signal,
+    recordsPerRequest: lane.recordsPerRequest,
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${DEV_KEY}` },
-    connections,
+    connections: lane.connections ?? connections,
     durationMs,
     answerHolds: lane.answerHolds,
   };
@@ -71,7 +71,7 @@ async function measure(
   );
   await sleep(SETTLE_MS);
   const cpuMs = cpuTimeMs(worker.pid) - cpuBeforeMs;
-  const records = requests * RECORDS_PER_REQUEST;
+  const records = requests * lane.recordsPerRequest;
   const counts = await sink.call<SinkCounts>("takeCounts", undefined, CALL_TIMEOUT_MS);
   if (counts.faults.length > 0)
     throw new BenchError("counts_differ", `${lane.name}: ${counts.faults.join("; ")}`);
@@ -80,5 +80,5 @@ async function measure(
     const arrived = `the sink got ${counts.records} in ${counts.produceRequests}`;
     throw new BenchError("counts_differ", `${lane.name}: ${acknowledged}, ${arrived}`);
   }
-  return { requests, records, elapsedMs, cpuMs, p50Ms, p99Ms };
+  return { requests, records, produceRequests: counts.produceRequests, elapsedMs, cpuMs, p50Ms, p99Ms };
 }

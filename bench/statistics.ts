@@ -7,6 +7,8 @@ export type Spread = { median: number; min: number; max: number };
 export type RoundMeasure = {
   requests: number;
   records: number;
+  /** Calls that reached Kafka (for the floors, the sink). */
+  produceRequests: number;
   elapsedMs: number;
   /** Of the workerd process alone, all its threads. */
   cpuMs: number;
@@ -19,6 +21,7 @@ export type LaneFigures = {
   records: number;
   recordsPerSecond: Spread;
   requestsPerSecond: Spread;
+  callsPerSecond: Spread;
   cpuMicrosPerRecord: Spread;
   p50Ms: Spread;
   p99Ms: Spread;
@@ -54,6 +57,7 @@ export function summarise(rounds: readonly RoundMeasure[]): LaneFigures {
     records: rounds.reduce((sum, { records }) => sum + records, 0),
     recordsPerSecond: spread(recordsPerSecond),
     requestsPerSecond: spread(({ requests, elapsedMs }) => (requests / elapsedMs) * 1_000),
+    callsPerSecond: spread(({ produceRequests, elapsedMs }) => (produceRequests / elapsedMs) * 1_000),
     cpuMicrosPerRecord: spread(cpuMicrosPerRecord),
     p50Ms: spread(({ p50Ms }) => p50Ms),
     p99Ms: spread(({ p99Ms }) => p99Ms),

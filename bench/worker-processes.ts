@@ -11,7 +11,7 @@ import { readWorkerOptions } from "../cli/dev/worker-options.ts";
 import { BenchError } from "./bench-error.ts";
 import { FLOOR_SOURCES } from "./floor-workers.ts";
 import { answerCalls } from "./ipc.ts";
-import { FLOORS, type WorkerName } from "./lanes.ts";
+import { FLOORS, WEIR_SETTINGS, type WorkerName } from "./lanes.ts";
 
 export type StartOptions = {
   root: string;
@@ -46,24 +46,27 @@ async function start({ root, tempDir, sinkUrl }: StartOptions): Promise<RunningW
 
   const scriptPath = join(root, "dist", "worker", "index.js");
   const { assets: _, ...bound } = worker;
-  const { url, pid, miniflare } = await launch({
-    ...bound,
-    bindings: {
-      ...worker.bindings,
-      ENVIRONMENT: "development",
-      KAFKA_TRANSPORT: "rest-v2",
-      KAFKA_REST_URL: sinkUrl,
-      KAFKA_PARTITIONS: String(PARTITIONS),
-    },
-    modules: true,
-    scriptPath,
-    modulesRoot: dirname(scriptPath),
-    defaultPersistRoot: join(tempDir, "data"),
-  });
-  for (const { binding, migrationsDir, migrationsTable } of databases) {
-    await applyMigrations(await miniflare.getD1Database(binding), migrationsDir, migrationsTable);
+  for (const [name, settings] of Object.entries(WEIR_SETTINGS)) {
+    const { url, pid, miniflare } = await launch({
+      ...bound,
+      bindings: {
+        ...worker.bindings,
+        ENVIRONMENT: "development",
+        KAFKA_TRANSPORT: "rest-v2",
+        KAFKA_REST_URL: sinkUrl,
+        KAFKA_PARTITIONS: String(PARTITIONS),
+        ...settings,
+      },
+      modules: true,
+      scriptPath,
+      modulesRoot: dirname(scriptPath),
+      defaultPersistRoot: join(tempDir, name),
+    });
+    for (const { binding, migrationsDir, migrationsTable } of databases) {
+      await applyMigrations(await miniflare.getD1Database(binding), migrationsDir, migrationsTable);
+    }
+    running.push({ name: name as WorkerName, url, pid });
   }
-  running.push({ name: "weir", url, pid });
   return running;
 }
 

@@ -29,7 +29,7 @@ export function ownerOf(
 export async function ownedPartitions(env: Env, deployment: Deployment): Promise<Owned[]> {
   const transport = openTransport(env, deployment);
   const failures = new Map<string, string[]>();
-  const lists = await Promise.all(
+  const lists = Promise.all(
     deployment.subscriptions.map(async ({ group, topic, signal }) => {
       try {
         const count = await deployment.partitionCounts.of(transport, topic, Date.now());
@@ -44,11 +44,11 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
       }
     }),
   );
-  await transport.close();
+  const owned = await lists.finally(() => transport.close());
   // One line for one cause, however many topics it hits.
   for (const [message, topics] of failures)
     logger.error("partitions_unknown", { topics: topics.join(), message });
-  return lists.flat();
+  return owned.flat();
 }
 
 /** The cron: re-arms every owner. */

@@ -22,8 +22,7 @@ ops.get("/kafka/status", requireScope("operator"), async (c) => {
     ownedPartitions(c.env, deployment).then((owned) =>
       Promise.all(owned.map((one) => describeOwner(c.env, one))),
     ),
-  ]);
-  c.executionCtx.waitUntil(transport.close());
+  ]).finally(() => c.executionCtx.waitUntil(transport.close()));
   return c.json({
     kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
     kafka_consumer: consumerState(new Set(consumers.map(({ state }) => state)), kafka.error !== undefined),
@@ -38,13 +37,15 @@ ops.get("/kafka/status", requireScope("operator"), async (c) => {
 ops.get("/api/v1/lag", requireScope("operator"), async (c) => {
   const deployment = c.get("deployment");
   const transport = openTransport(c.env, deployment);
-  const [owned, progress] = await Promise.all([
-    ownedPartitions(c.env, deployment),
-    createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
-  ]);
-  const rows = await Promise.all(owned.map((one) => lagOf(transport, one, progress)));
-  c.executionCtx.waitUntil(transport.close());
-  return c.json(rows);
+  try {
+    const [owned, progress] = await Promise.all([
+      ownedPartitions(c.env, deployment),
+      createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
+    ]);
+    return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
+  } finally {
+    c.executionCtx.waitUntil(transport.close());
+  }
 });
 
 interface OwnerStatus {

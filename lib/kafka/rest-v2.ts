@@ -52,22 +52,23 @@ export function createRestV2(options: RestV2Options): KafkaTransport {
     );
   }
 
-  /** What the proxy at hand would refuse or mangle is not sent. @throws KafkaError `unsupported` for all of them */
+  /** What the proxy at hand would refuse or mangle is not sent; its neighbours are. */
   async function refusals(topic: string, records: readonly ProduceRecord[]) {
-    const hasExtras = records.some(
-      ({ headers, timestampMs }) => headers?.length || timestampMs !== undefined,
-    );
     const refused = new Map<number, KafkaError>();
-    if (!hasExtras && !records.some(isValueless)) return refused;
+    if (!records.some((record) => hasExtras(record) || isValueless(record))) return refused;
     const { isBridge } = await detect(topic);
-    if (hasExtras && !isBridge) {
-      throw unsupported("rest-v2", "send headers or timestamps through this proxy", "leave them out");
-    }
-    if (!isBridge) return refused;
-    records.forEach(({ value, headers }, i) => {
-      // The bridge's binary format demands a value, and decodes a null as if it were the text "null".
-      if (value === null || headers?.some((one) => one.value === null))
-        refused.set(i, unsupported("rest-v2", "send a null through Strimzi's bridge", "send an empty value"));
+    records.forEach((record, i) => {
+      if (isBridge) {
+        // The bridge's binary format demands a value, and decodes a null as if it were the text "null".
+        if (record.value === null || record.headers?.some(({ value }) => value === null))
+          refused.set(
+            i,
+            unsupported("rest-v2", "send a null through Strimzi's bridge", "send an empty value"),
+          );
+      } else if (hasExtras(record)) {
+        const what = "send headers or timestamps through this proxy";
+        refused.set(i, unsupported("rest-v2", what, "leave them out"));
+      }
     });
     return refused;
   }
@@ -241,4 +242,8 @@ export function createRestV2(options: RestV2Options): KafkaTransport {
 function noneWhereUnknown(error: unknown): undefined {
   if (error instanceof KafkaError && error.code === "unknown_topic") return undefined;
   throw error;
+}
+
+function hasExtras({ headers, timestampMs }: ProduceRecord): boolean {
+  return (headers?.length ?? 0) > 0 || timestampMs !== undefined;
 }

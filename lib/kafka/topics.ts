@@ -16,8 +16,19 @@ export interface TopicNaming {
 export function topicName(naming: TopicNaming, signal: Signal, stage: Stage): string {
   const override = naming.overrides[signal];
   if (stage === "raw" && override !== undefined) return override;
+  return render(naming.template, naming, signal, stage);
+}
+
+/** Alerts have no stages: that part of the template goes, with what parts it from the one before (or behind) it. */
+function alertsTopic(naming: TopicNaming): string {
+  const { template } = naming;
+  const isFirst = template.startsWith("{stage}");
+  return render(template.replace(isFirst ? /\{stage\}[^{}]*/ : /[^{}]*\{stage\}/, ""), naming, "alerts", "");
+}
+
+function render(template: string, naming: TopicNaming, signal: string, stage: string): string {
   const fields = { org: naming.org, domain: naming.domain, env: naming.env, signal, stage };
-  return naming.template.replace(
+  return template.replace(
     /\{(org|domain|signal|stage|env)\}/g,
     (_, field: keyof typeof fields) => fields[field],
   );
@@ -26,5 +37,5 @@ export function topicName(naming: TopicNaming, signal: Signal, stage: Stage): st
 /** All topics of a deployment, in a stable order. */
 export function allTopics(naming: TopicNaming): string[] {
   const names = SIGNALS.flatMap((signal) => STAGES.map((stage) => topicName(naming, signal, stage)));
-  return [...names, "alerts"];
+  return [...names, alertsTopic(naming)];
 }

@@ -4,6 +4,7 @@ import { compare, quantile, spreadOf, summarise, type RoundMeasure } from "../..
 const round = (records: number, elapsedMs: number, cpuMs: number): RoundMeasure => ({
   requests: records / 100,
   records,
+  produceRequests: records / 200,
   elapsedMs,
   cpuMs,
   p50Ms: 1,
@@ -25,6 +26,7 @@ describe("statistics of the bench", () => {
     const figures = summarise([round(10_000, 2_000, 50)]);
     expect(figures.recordsPerSecond.median).toBe(5_000);
     expect(figures.requestsPerSecond.median).toBe(50);
+    expect(figures.callsPerSecond.median).toBe(25);
     expect(figures.cpuMicrosPerRecord.median).toBe(5);
   });
 

@@ -157,7 +157,13 @@ export function transportSuite(name: ContractRunName, open: () => Promise<Transp
       };
       if (can.recordHeaders === "none") {
         task.meta.refused = true;
-        await expect(transport.produce(topic, [stamped])).rejects.toMatchObject({ code: "unsupported" });
+        const plain = record(text("plain"));
+        expect(await transport.produce(topic, [plain, stamped, plain])).toMatchObject([
+          { ok: true },
+          { ok: false, error: { code: "unsupported", retryable: false } },
+          { ok: true },
+        ]);
+        expect((await readAll()).map(({ value }) => asText(value))).toEqual(["plain", "plain"]);
         return;
       }
       expect(await transport.produce(topic, [stamped])).toEqual([{ ok: true, partition: 0, offset: 0 }]);

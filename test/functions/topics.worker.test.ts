@@ -369,7 +369,7 @@ describe("topics", () => {
       const response = await send("/api/v1/admin/topics/init", { method: "POST" }, settings);
       expect(response.status).toBe(200);
       const rows: { name: string; result: string; drift?: object[] }[] = await response.json();
-      return rows.filter(({ name }) => name !== "alerts");
+      return rows;
     };
     const drifted = [
       {
@@ -385,10 +385,10 @@ describe("topics", () => {
     ];
     const first = await init();
     expect(first.slice(0, 2)).toEqual(drifted);
-    expect(first.slice(2).map(({ result }) => result)).toEqual(Array.from({ length: 14 }, () => "created"));
+    expect(first.slice(2).map(({ result }) => result)).toEqual(Array.from({ length: 15 }, () => "created"));
     const second = await init();
     expect(second.slice(0, 2)).toEqual(drifted);
-    expect(second.slice(2).map(({ result }) => result)).toEqual(Array.from({ length: 14 }, () => "exists"));
+    expect(second.slice(2).map(({ result }) => result)).toEqual(Array.from({ length: 15 }, () => "exists"));
 
     const plans: { name: string; state: string; partitions: number }[] = await (
       await send("/api/v1/admin/topics", {}, settings)

@@ -88,8 +88,6 @@ describe.skipIf(!realKafka.available)(`gateways before a real Kafka ${realKafka.
   );
 
   transportSuite("upstash, real Kafka", () =>
-    open("upstash", "null", (gateway) =>
-      createUpstash({ ...gateway, ...credentials, acksConfirmed: "all" }),
-    ),
+    open("upstash", "null", (gateway) => createUpstash({ ...gateway, ...credentials, acksConfirmed: "all" })),
   );
 });

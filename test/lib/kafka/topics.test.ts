@@ -19,4 +19,13 @@ describe("topics", () => {
     expect(topicName(renamed, "logs", "raw")).toBe("my-logs");
     expect(topicName(renamed, "logs", "dlq")).toBe("o.d.logs.dlq.e");
   });
+
+  it.each([
+    ["{org}.{domain}.{signal}.{stage}.{env}", "o.d.alerts.e"],
+    ["{signal}.{stage}", "alerts"],
+    ["{stage}-{env}-{signal}", "e-alerts"],
+    ["x_{env}_{signal}{stage}", "x_e_alerts"],
+  ])("of alerts has the template %s without a stage", (template, name) => {
+    expect(allTopics({ ...naming, template }).at(-1)).toBe(name);
+  });
 });

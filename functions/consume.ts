@@ -29,22 +29,33 @@ export function ownerOf(
 export async function ownedPartitions(env: Env, deployment: Deployment): Promise<Owned[]> {
   const transport = openTransport(env, deployment);
   const failures = new Map<string, string[]>();
-  const lists = Promise.all(
-    deployment.subscriptions.map(async ({ group, topic, signal }) => {
-      try {
-        const count = await deployment.partitionCounts.of(transport, topic, Date.now());
-        return Array.from({ length: count }, (_, partition): Owned => ({ group, topic, signal, partition }));
-      } catch (error) {
-        const message = messageOf(error);
-        failures.set(message, [...(failures.get(message) ?? []), topic]);
-        const progress = await createD1StreamStore(env.DB).progress(group);
-        return progress
-          .filter((row) => row.topic === topic)
-          .map(({ partition }): Owned => ({ group, topic, signal, partition }));
-      }
-    }),
-  );
-  const owned = await lists.finally(() => transport.close());
+  const owners = async () =>
+    await Promise.all(
+      deployment.subscriptions.map(async ({ group, topic, signal }) => {
+        try {
+          const count = await deployment.partitionCounts.of(transport, topic, Date.now());
+          return Array.from({ length: count }, (_, partition): Owned => ({
+            group,
+            topic,
+            signal,
+            partition,
+          }));
+        } catch (error) {
+          const message = messageOf(error);
+          failures.set(message, [...(failures.get(message) ?? []), topic]);
+          const progress = await createD1StreamStore(env.DB).progress(group);
+          return progress
+            .filter((row) => row.topic === topic)
+            .map(({ partition }): Owned => ({ group, topic, signal, partition }));
+        }
+      }),
+    );
+  let owned: Owned[][];
+  try {
+    owned = await owners();
+  } finally {
+    await transport.close();
+  }
   // One line for one cause, however many topics it hits.
   for (const [message, topics] of failures)
     logger.error("partitions_unknown", { topics: topics.join(), message });

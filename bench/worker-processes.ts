@@ -55,6 +55,7 @@ async function start({ root, tempDir, sinkUrl }: StartOptions): Promise<RunningW
         KAFKA_TRANSPORT: "rest-v2",
         KAFKA_REST_URL: sinkUrl,
         KAFKA_PARTITIONS: String(PARTITIONS),
+        LOG_REQUESTS: "off",
         ...settings,
       },
       modules: true,

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { builtinModules } from "node:module";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import esbuild from "esbuild";
 
@@ -20,6 +20,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dashboardDir = "dist/dashboard";
 /** What the dashboard's folder may hold that is served (or, for the underscored two, obeyed) as it is. */
 const staticAsset = /\.(html|svg|png|ico|webmanifest|woff2|txt)$|^_headers$|^_redirects$/;
+
+/** The API's documentation as it is served, by its place in the dashboard's folder: Swagger UI and its licences. */
+const swaggerUi = "node_modules/swagger-ui-dist";
+const docsFiles = new Map([
+  ["docs/index.html", "dashboard/docs/index.html"],
+  ["docs/swagger-ui-bundle.js", `${swaggerUi}/swagger-ui-bundle.js`],
+  ["docs/swagger-ui-bundle.js.LICENSE.txt", `${swaggerUi}/swagger-ui-bundle.js.LICENSE.txt`],
+  ["docs/swagger-ui.LICENSE.txt", `${swaggerUi}/LICENSE`],
+  ["docs/swagger-ui.NOTICE.txt", `${swaggerUi}/NOTICE`],
+]);
 
 /** Packages written for CommonJS say `fs`; workerd and our rules know `node:fs` only. */
 const prefixBuiltins = {
@@ -94,33 +104,36 @@ const targets = {
     options: forNode({ "metrics-agent": "agents/metrics/main.ts" }),
   },
   dashboard: {
-    sources: ["dashboard/index.html", "dashboard/app.ts"],
+    sources: ["dashboard/index.html", "dashboard/app.ts", "dashboard/docs/docs.ts", ...docsFiles.values()],
     options: {
       ...shared,
       // The style sheets that app.ts imports, uPlot's among them, come out as app.css.
-      entryPoints: { app: "dashboard/app.ts" },
+      entryPoints: { app: "dashboard/app.ts", "docs/docs": "dashboard/docs/docs.ts" },
       outdir: dashboardDir,
       platform: "browser",
       target: ["es2022"],
       minify: true,
     },
     finish(written) {
-      for (const file of readdirSync(join(root, "dashboard"))) {
-        if (staticAsset.test(file)) {
-          replace(join(root, dashboardDir, file), readFileSync(join(root, "dashboard", file)));
-          written.add(join(root, dashboardDir, file));
-        }
+      const copies = new Map(docsFiles);
+      for (const file of readdirSync(join(root, "dashboard")))
+        if (staticAsset.test(file)) copies.set(file, `dashboard/${file}`);
+      for (const [to, from] of copies) {
+        replace(join(root, dashboardDir, to), readFileSync(join(root, from)));
+        written.add(join(root, dashboardDir, to));
       }
       // The whole folder is deployed: a file of an earlier build must not go with it.
-      for (const file of readdirSync(join(root, dashboardDir))) {
-        const path = join(root, dashboardDir, file);
-        if (!written.has(path)) rmSync(path, { recursive: true, force: true });
+      for (const entry of readdirSync(join(root, dashboardDir), { recursive: true, withFileTypes: true })) {
+        const path = join(entry.parentPath, entry.name);
+        const isKept = [...written].some((kept) => kept === path || kept.startsWith(path + sep));
+        if (!isKept) rmSync(path, { recursive: true, force: true });
       }
     },
   },
   cli: { sources: ["cli/weir.ts"], options: forNode({ weir: "cli/weir.ts" }) },
   key: { sources: ["cli/create-key.ts"], options: forNode({ "create-key": "cli/create-key.ts" }) },
   bench: { sources: ["bench/main.ts"], options: forNode({ bench: "bench/main.ts" }) },
+  fuzz: { sources: ["test/fuzz/main.ts"], options: forNode({ fuzz: "test/fuzz/main.ts" }) },
 };
 
 /** What a build refuses; `message` is one or more lines for the terminal. */

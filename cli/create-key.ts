@@ -1,23 +1,11 @@
-// Makes an API key: prints it once, and the command that stores its hash. Nothing is sent anywhere by itself, so the
-// same command serves a local database and a deployed one.
-import { randomBytes } from "node:crypto";
+// Makes an API key without the API, as the first operator's must be: prints it once, and the command that stores its
+// hash. Nothing is sent anywhere by itself, so the same command serves a local database and a deployed one.
 import { defineCommand, runMain } from "citty";
 import { hashSecret, SCOPES, type Scope } from "../lib/auth/api-key.ts";
+import { tenantShape } from "../lib/auth/key-shapes.ts";
+import { createKey } from "../lib/auth/new-key.ts";
 
-const TENANT = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
 const OPTIONS = new Set(["_", "tenant", "scopes", "name"]);
-const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-/** Letters and digits, each of them equally likely: bytes beyond a multiple of 62 are thrown away. */
-function randomText(length: number): string {
-  let text = "";
-  while (text.length < length) {
-    for (const byte of randomBytes(length)) {
-      if (byte < 248 && text.length < length) text += ALPHABET[byte % 62];
-    }
-  }
-  return text;
-}
 
 function fail(message: string): never {
   process.stderr.write(`${message}\n`);
@@ -43,17 +31,28 @@ const command = defineCommand({
     const unknown = Object.keys(args).filter((option) => !OPTIONS.has(option));
     if (unknown.length > 0) fail(`there is no option --${unknown.join(", --")}; see --help`);
     if (args._.length > 0) fail(`what is ${args._.join(" ")}? see --help`);
-    if (!TENANT.test(args.tenant))
-      fail("--tenant: letters, digits, `_`, `-`, at most 64, a letter or digit first");
+    const tenant = tenantShape.safeParse(args.tenant);
+    if (!tenant.success) fail(`--tenant: ${tenant.error.issues[0]?.message}`);
     if (!/^[\w .:@/-]{0,100}$/.test(args.name))
       fail("--name: letters, digits, spaces and . : @ / - _, at most 100");
     const scopes = parseScopes(args.scopes);
-    const id = randomText(12);
-    const secret = randomText(40);
-    const sql = `INSERT INTO api_keys (id, tenant, name, secret_sha256, scopes, created_at) VALUES ('${id}', '${args.tenant}', '${args.name}', '${hashSecret(secret)}', '${JSON.stringify(scopes)}', '${new Date().toISOString()}')`;
+    const { id, secret, key } = createKey((bytes) => crypto.getRandomValues(bytes));
+    const columns = {
+      id,
+      tenant: tenant.data,
+      name: args.name,
+      secret_sha256: hashSecret(secret),
+      scopes: JSON.stringify(scopes),
+      created_at: new Date().toISOString(),
+      created_by: "key:create",
+    };
+    const names = Object.keys(columns).join(", ");
+    // None of them can hold a quote: each is checked above, or made here.
+    const values = Object.values(columns).map((value) => `'${value}'`);
+    const sql = `INSERT INTO api_keys (${names}) VALUES (${values.join(", ")})`;
     process.stdout.write(
       [
-        `Key (shown this once):  weir_${id}_${secret}`,
+        `Key (shown this once):  ${key}`,
         "",
         "It works once its hash is stored (for `npm start`, while it is stopped: --local --persist-to .weir instead of --remote):",
         `  npx wrangler d1 execute weir --remote --command ${JSON.stringify(sql).replaceAll("$", String.raw`\$`)}`,

@@ -5,12 +5,23 @@ import { Api, ApiError, readApiSettings } from "./weir/api.ts";
 import { GLOBAL_OPTIONS, parseCommand, renderHelp, renderOptions, UsageError } from "./weir/command.ts";
 import type { Command, ExitCode } from "./weir/command.ts";
 import { consume } from "./weir/consume.ts";
+import { keysCreate, keysList, keysRevoke, keysRotate } from "./weir/keys.ts";
 import { Output } from "./weir/output.ts";
 import { produce } from "./weir/produce.ts";
 import { topicsDescribe, topicsInit, topicsList } from "./weir/topics.ts";
 
 /** In the order of the help. */
-const commands: readonly Command[] = [topicsList, topicsDescribe, topicsInit, consume, produce];
+const commands: readonly Command[] = [
+  topicsList,
+  topicsDescribe,
+  topicsInit,
+  consume,
+  produce,
+  keysList,
+  keysCreate,
+  keysRotate,
+  keysRevoke,
+];
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {

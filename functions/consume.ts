@@ -3,13 +3,13 @@
 import { logger } from "../lib/observability/logger.ts";
 import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
 import type { PartitionId } from "../lib/storage/storage.ts";
-import type { NativeSignal } from "../lib/telemetry/signal.ts";
+import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
 import type { PartitionConsumer } from "./objects/partition-consumer.ts";
 import { openTransport } from "./transport.ts";
 
 export interface Owned extends PartitionId {
-  signal: NativeSignal;
+  signal: Signal;
 }
 
 /**

@@ -1,84 +1,153 @@
-// The intake: POST /api/v1/logs, /api/v1/metrics (alias /metrics), /api/v1/events.
+// The intake's routes. What each protocol takes and answers is a form (json-intake.ts, otlp.ts, remote-write.ts); the way
+// they share is intake.ts.
 import { Hono } from "hono";
-import { readBody, ACCEPTED_ENCODINGS } from "../lib/http/body.ts";
-import { acceptRecords } from "../lib/ingest/accept.ts";
-import { answerIntake, kafkaUnavailable } from "./intake-answer.ts";
-import { KafkaError } from "../lib/kafka/errors.ts";
-import { PRODUCE_RETRY, systemTiming } from "../lib/kafka/retry.ts";
-import { topicName } from "../lib/kafka/topics.ts";
-import { logger } from "../lib/observability/logger.ts";
-import { uuidv7 } from "../lib/telemetry/batch-id.ts";
-import { MAX_IDEMPOTENCY_KEY_CHARS } from "../lib/telemetry/limits.ts";
-import { decodeNativeBody } from "../lib/telemetry/native.ts";
-import { ok, reject, type Result } from "../lib/telemetry/result.ts";
+import {
+  acceptedShape,
+  eventsBody,
+  intakeHeadersShape,
+  intakeQueryShape,
+  logsBody,
+  metricsBody,
+  otlpAnswerShape,
+  otlpRequestShape,
+  otlpStatusShape,
+  publishedShape,
+  publishInputShape,
+} from "../lib/http/intake-shape.ts";
+import { OTLP_SIGNALS } from "../lib/telemetry/otlp/request.ts";
 import type { NativeSignal } from "../lib/telemetry/signal.ts";
-import { pokeOwners } from "./consume.ts";
-import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
-import { openTransport } from "./transport.ts";
+import { defineRoute } from "./define-route.ts";
+import { runIntake } from "./intake.ts";
+import { jsonForm, publishForm } from "./json-intake.ts";
+import { otlpForm } from "./otlp.ts";
+import { remoteWriteForm } from "./remote-write.ts";
+import type { AppContext, AppEnv } from "./request-context.ts";
 
 export const ingest = new Hono<AppEnv>();
 
-ingest.post("/api/v1/logs", requireScope("ingest"), (c) => intake(c, "logs"));
-ingest.post("/api/v1/metrics", requireScope("ingest"), (c) => intake(c, "metrics"));
-ingest.post("/metrics", requireScope("ingest"), (c) => intake(c, "metrics"));
-ingest.post("/api/v1/events", requireScope("ingest"), (c) => intake(c, "events"));
+const QUOTA_HEADERS = ["RateLimit", "RateLimit-Policy"] as const;
 
-async function intake(c: AppContext, signal: NativeSignal): Promise<Response> {
-  const requestId = c.get("requestId");
-  const deployment = c.get("deployment");
-  const { config, naming, partitionCounts } = deployment;
-  const receivedMs = Date.now();
-  const batch = batchOf(c.req.header("idempotency-key"), receivedMs);
-  if (!batch.ok) return refuse(c, batch.error);
-  const bytes = await readBody(c.req.raw);
-  if (!bytes.ok) return refuse(c, bytes.error, { "Accept-Encoding": ACCEPTED_ENCODINGS });
-  const body = decodeNativeBody(signal, c.req.raw.headers, bytes.value);
-  if (!body.ok) return refuse(c, body.error);
+const json = (c: AppContext, signal: NativeSignal) =>
+  runIntake(c, jsonForm(signal, c.req.raw.headers, c.get("requestId"), c.req.query("results") === "all"));
 
-  const transport = openTransport(c.env, deployment);
-  const { tenant } = c.get("principal");
-  try {
-    const outcome = await acceptRecords(
-      { tenant, signal, body: body.value, batch: batch.value, receivedMs },
-      {
-        transport,
-        partitionCount: (topic) => partitionCounts.of(transport, topic, receivedMs),
-        topic: topicName(naming, signal, "raw"),
-        keyStrategy: config.KEY_STRATEGY,
-        retry: PRODUCE_RETRY,
-        timing: systemTiming,
+for (const { name, path, signal, content, summary } of [
+  { name: "sendLogs", path: "/api/v1/logs", signal: "logs", content: logsBody, summary: "Logs" },
+  {
+    name: "sendMetrics",
+    path: "/api/v1/metrics",
+    signal: "metrics",
+    content: metricsBody,
+    summary: "Metrics",
+  },
+  {
+    name: "postMetrics",
+    path: "/metrics",
+    signal: "metrics",
+    content: metricsBody,
+    summary: "Metrics, at another path",
+  },
+  {
+    name: "sendEvents",
+    path: "/api/v1/events",
+    signal: "events",
+    content: eventsBody,
+    summary: "Events, and CloudEvents 1.0 in all three HTTP forms",
+  },
+] as const) {
+  defineRoute(
+    ingest,
+    {
+      name,
+      method: "post",
+      path,
+      scope: "ingest",
+      signal,
+      tag: "Intake",
+      summary,
+      query: intakeQueryShape,
+      headers: intakeHeadersShape,
+      body: {
+        content,
+        description: "At most 5 MiB as sent, gzip or deflate, 10 MiB decoded, 10,000 records.",
       },
-    );
-    c.executionCtx.waitUntil(pokeOwners(c.env, outcome.grown));
-    const failed = outcome.verdicts.find((verdict) => verdict.status === "retry");
-    if (failed) logKafkaError(failed.error, requestId);
-    return answerIntake(outcome, {
-      batch: batch.value,
-      requestId,
-      listAll: c.req.query("results") === "all",
-    });
-  } catch (error) {
-    if (!(error instanceof KafkaError)) throw error;
-    logKafkaError(error, requestId);
-    return kafkaUnavailable(error, requestId);
-  } finally {
-    c.executionCtx.waitUntil(transport.close());
-  }
+      answers: {
+        202: { description: "All records are durable", content: acceptedShape, headers: QUOTA_HEADERS },
+        207: {
+          description: "Some are; `results` tells of the others",
+          content: acceptedShape,
+          headers: QUOTA_HEADERS,
+        },
+      },
+      problems: [422],
+    },
+    (c) => json(c, signal),
+  );
 }
 
-function logKafkaError(error: KafkaError, requestId: string): void {
-  logger.error("produce_failed", { request_id: requestId, code: error.code, message: error.message });
+defineRoute(
+  ingest,
+  {
+    name: "publish",
+    method: "post",
+    path: "/kafka/publish",
+    scope: "ingest",
+    signal: "events",
+    tag: "Intake",
+    summary: "One event to a topic that is allowed, and where it lies",
+    headers: intakeHeadersShape,
+    body: { content: publishInputShape },
+    answers: { 200: { description: "It is durable", content: publishedShape, headers: QUOTA_HEADERS } },
+    problems: [422],
+  },
+  (c) => runIntake(c, publishForm(c.get("requestId"))),
+);
+
+for (const signal of OTLP_SIGNALS) {
+  const either = { "application/x-protobuf": "binary", "application/json": otlpRequestShape } as const;
+  defineRoute(
+    ingest,
+    {
+      name: `otlp${signal[0]?.toUpperCase()}${signal.slice(1)}`,
+      method: "post",
+      path: `/v1/${signal}`,
+      scope: "ingest",
+      signal,
+      tag: "Intake",
+      summary: `OTLP/HTTP 1.x: ${signal}`,
+      description: "Errors are google.rpc.Status in the request's content type.",
+      headers: intakeHeadersShape,
+      body: { content: either },
+      answers: {
+        200: {
+          description: "Every record is durable, but for those that `partial_success` counts",
+          content: { "application/x-protobuf": "binary", "application/json": otlpAnswerShape },
+          headers: QUOTA_HEADERS,
+        },
+      },
+      problems: [422],
+      refusals: { "application/x-protobuf": "binary", "application/json": otlpStatusShape },
+    },
+    (c) => runIntake(c, otlpForm(signal, c.req.raw.headers, c.get("requestId"))),
+  );
 }
 
-/** The batch is the client's Idempotency-Key, where it sends one. */
-function batchOf(key: string | undefined, nowMs: number): Result<string> {
-  if (key === undefined) return ok(uuidv7(nowMs, crypto.getRandomValues(new Uint8Array(16))));
-  if (!/^[\u0020-\u007e]+$/.test(key) || key.length > MAX_IDEMPOTENCY_KEY_CHARS) {
-    return reject(
-      "invalid_header",
-      "Idempotency-Key",
-      `must be 1 to ${MAX_IDEMPOTENCY_KEY_CHARS} printable ASCII characters`,
-    );
-  }
-  return ok(key);
-}
+defineRoute(
+  ingest,
+  {
+    name: "remoteWrite",
+    method: "post",
+    path: "/api/v1/write",
+    scope: "ingest",
+    signal: "metrics",
+    tag: "Intake",
+    summary: "Prometheus remote write 1.0 and 2.0",
+    headers: intakeHeadersShape,
+    body: {
+      content: { "application/x-protobuf": "binary" },
+      description: "Compressed by snappy, block format.",
+    },
+    answers: { 204: { description: "Every sample is durable", headers: QUOTA_HEADERS } },
+    problems: [422],
+  },
+  (c) => runIntake(c, remoteWriteForm(c.req.raw.headers, c.get("requestId"))),
+);

@@ -2,7 +2,9 @@
 // durable. One place maps verdicts to the wire.
 import { problem, type ProblemError } from "../lib/http/problem.ts";
 import type { KafkaError } from "../lib/kafka/errors.ts";
-import type { AcceptOutcome, Verdict } from "../lib/ingest/accept.ts";
+import type { AcceptOutcome } from "../lib/ingest/accept.ts";
+import type { Rejection } from "../lib/telemetry/result.ts";
+import type { Verdict } from "../lib/ingest/prepared.ts";
 
 export interface AnswerOptions {
   batch: string;
@@ -41,6 +43,17 @@ export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Re
   const headers = new Headers({ "Content-Type": "application/json", "X-Request-Id": options.requestId });
   if (waiting > 0) headers.set("Retry-After", String(RETRY_AFTER_S));
   return new Response(JSON.stringify(body), { status: isPartial ? 207 : 202, headers });
+}
+
+/** What a form's `refuse` is where nothing else is asked for: a problem. */
+export function refusal(requestId: string) {
+  return ({ reason, path, message }: Rejection, headers: Record<string, string>, subject = "The body") =>
+    problem(reason, {
+      detail: `${path === "" ? subject : `\`${path}\``} ${message}.`,
+      requestId,
+      errors: [{ path, reason, message }],
+      headers,
+    });
 }
 
 /** 503: nothing of the request is known to be durable, so the client is to send it again as it is. */

@@ -1,10 +1,8 @@
-// What a KafkaError is to an operator who asked for something of Kafka: one place maps its code to the wire. Its message
-// is told, since it never holds a secret and says what to do; clients of the intake get less (intake-answer.ts).
+// What a KafkaError is on the wire: one place maps its code. Operators are told its message, since it never holds a
+// secret and says what to do; everybody else the code, since addresses of the cluster are not for clients.
 import { problem } from "../lib/http/problem.ts";
-import { KafkaError, type KafkaErrorCode } from "../lib/kafka/errors.ts";
-import { logger } from "../lib/observability/logger.ts";
-import { reasons, type Reason } from "../lib/telemetry/reasons.ts";
-import { answerError, type AppContext } from "./request-context.ts";
+import type { KafkaError, KafkaErrorCode } from "../lib/kafka/errors.ts";
+import type { Reason } from "../lib/telemetry/reasons.ts";
 
 const REASONS: Record<KafkaErrorCode, Reason> = {
   unreachable: "kafka_unavailable",
@@ -28,26 +26,22 @@ export function reasonOf(error: KafkaError): Reason {
   return REASONS[error.code];
 }
 
+export interface KafkaProblemOptions {
+  isOperator: boolean;
+  extra?: Record<string, unknown>;
+}
+
 export function kafkaProblem(
   error: KafkaError,
   requestId: string,
-  extra: Record<string, unknown> = {},
+  { isOperator, extra = {} }: KafkaProblemOptions,
 ): Response {
   const seconds = Math.max(RETRY_AFTER_S, Math.ceil((error.retryAfterMs ?? 0) / 1000));
+  const told = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
   return problem(reasonOf(error), {
-    detail: `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`,
+    detail: isOperator ? told : `Kafka did not do what this takes (${error.code}).`,
     requestId,
     headers: error.retryable ? { "Retry-After": String(seconds) } : {},
     extra: { kafka_code: error.code, ...extra },
   });
-}
-
-/** For Hono's onError: KafkaErrors by their code, anything else as everywhere. */
-export function answerKafkaError(error: Error, c: AppContext): Response {
-  if (!(error instanceof KafkaError)) return answerError(error, c);
-  const requestId = c.get("requestId");
-  // Asking for a topic that is not there is no fault of the deployment's.
-  if (reasons[reasonOf(error)].status >= 500)
-    logger.error("kafka_failed", { request_id: requestId, code: error.code, message: error.message });
-  return kafkaProblem(error, requestId);
 }

@@ -1,52 +1,90 @@
 // Operations: GET /healthz, /kafka/status, /api/v1/lag. What concerns the whole deployment needs `operator`.
 import { Hono } from "hono";
+import { healthShape, kafkaStatusShape, lagShape } from "../lib/http/ops-shape.ts";
 import { KafkaError, type KafkaErrorCode } from "../lib/kafka/errors.ts";
 import type { KafkaTransport, TransportCapabilities } from "../lib/kafka/transport.ts";
 import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
 import type { Progress } from "../lib/storage/storage.ts";
 import { ownedPartitions, ownerOf, type Owned } from "./consume.ts";
+import { defineRoute } from "./define-route.ts";
 import type { ConsumerStatus } from "./objects/partition-consumer.ts";
-import { requireScope, type AppEnv } from "./request-context.ts";
+import type { AppEnv } from "./request-context.ts";
 import { openTransport } from "./transport.ts";
 
 export const ops = new Hono<AppEnv>();
 
-ops.get("/healthz", (c) => c.json({ status: "healthy" }));
+defineRoute(
+  ops,
+  {
+    name: "getHealth",
+    method: "get",
+    path: "/healthz",
+    scope: "none",
+    tag: "Operations",
+    summary: "Whether the worker answers",
+    answers: { 200: { description: "It does", content: healthShape } },
+  },
+  (c) => c.json({ status: "healthy" }),
+);
 
-ops.get("/kafka/status", requireScope("operator"), async (c) => {
-  const deployment = c.get("deployment");
-  const transport = openTransport(c.env, deployment);
-  const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
-  const [kafka, consumers] = await Promise.all([
-    describeKafka(transport, topics),
-    ownedPartitions(c.env, deployment).then((owned) =>
-      Promise.all(owned.map((one) => describeOwner(c.env, one))),
-    ),
-  ]).finally(() => c.executionCtx.waitUntil(transport.close()));
-  return c.json({
-    kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
-    kafka_consumer: consumerState(new Set(consumers.map(({ state }) => state)), kafka.error !== undefined),
-    consumer_topics: topics,
-    consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
-    transport: transport.name,
-    ...kafka,
-    consumers,
-  });
-});
+defineRoute(
+  ops,
+  {
+    name: "getKafkaStatus",
+    method: "get",
+    path: "/kafka/status",
+    scope: "operator",
+    tag: "Operations",
+    summary: "The way to Kafka, and who reads what",
+    answers: { 200: { description: "The state now", content: kafkaStatusShape } },
+  },
+  async (c) => {
+    const deployment = c.get("deployment");
+    const transport = openTransport(c.env, deployment);
+    const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
+    const [kafka, consumers] = await Promise.all([
+      describeKafka(transport, topics),
+      ownedPartitions(c.env, deployment).then((owned) =>
+        Promise.all(owned.map((one) => describeOwner(c.env, one))),
+      ),
+    ]).finally(() => c.executionCtx.waitUntil(transport.close()));
+    return c.json({
+      kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
+      kafka_consumer: consumerState(new Set(consumers.map(({ state }) => state)), kafka.error !== undefined),
+      consumer_topics: topics,
+      consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
+      transport: transport.name,
+      ...kafka,
+      consumers,
+    });
+  },
+);
 
-ops.get("/api/v1/lag", requireScope("operator"), async (c) => {
-  const deployment = c.get("deployment");
-  const transport = openTransport(c.env, deployment);
-  try {
-    const [owned, progress] = await Promise.all([
-      ownedPartitions(c.env, deployment),
-      createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
-    ]);
-    return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
-  } finally {
-    c.executionCtx.waitUntil(transport.close());
-  }
-});
+defineRoute(
+  ops,
+  {
+    name: "listLag",
+    method: "get",
+    path: "/api/v1/lag",
+    scope: "operator",
+    tag: "Operations",
+    summary: "How far each partition is read",
+    answers: { 200: { description: "By group, topic and partition", content: lagShape } },
+  },
+  async (c) => {
+    const deployment = c.get("deployment");
+    const transport = openTransport(c.env, deployment);
+    try {
+      const [owned, progress] = await Promise.all([
+        ownedPartitions(c.env, deployment),
+        createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
+      ]);
+      return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
+    } finally {
+      c.executionCtx.waitUntil(transport.close());
+    }
+  },
+);
 
 interface OwnerStatus {
   group: string;

@@ -1,9 +1,29 @@
-// Reading: GET /api/v1/metrics, /api/v1/logs, /api/v1/events. A key sees its own tenant, whatever it asks for.
+// Reading: GET /api/v1/metrics, /metrics/names, /logs, /events, /traces, /traces/{id}. A key sees its own tenant,
+// whatever it asks for.
 import { Hono } from "hono";
+import type { z } from "zod";
+import { LABEL_PREFIX, labelsShape } from "../lib/http/page-shape.ts";
+import { problem } from "../lib/http/problem.ts";
+import {
+  eventsQueryShape,
+  eventsShape,
+  logsQueryShape,
+  logsShape,
+  metricNamesQueryShape,
+  metricNamesShape,
+  metricsQueryShape,
+  metricsShape,
+  SPAN_STATUSES,
+  traceIdShape,
+  traceShape,
+  tracesQueryShape,
+  tracesShape,
+} from "../lib/http/query-shape.ts";
 import {
   checkParameters,
   nextLink,
-  PAGE_PARAMETERS,
+  nextNames,
+  parseNamePage,
   parsePage,
   type Cursor,
   type Page,
@@ -12,50 +32,191 @@ import { createD1QueryStore } from "../lib/storage/d1-query.ts";
 import type { Found, PageRequest } from "../lib/storage/storage.ts";
 import { MAX_LABELS } from "../lib/telemetry/limits.ts";
 import { normalizeLevel } from "../lib/telemetry/log.ts";
-import { reject } from "../lib/telemetry/result.ts";
+import { ok, reject, type Result } from "../lib/telemetry/result.ts";
 import { formatMoment, nanosToMoment } from "../lib/telemetry/time.ts";
-import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
+import { defineRoute } from "./define-route.ts";
+import { refuse, type AppContext, type AppEnv } from "./request-context.ts";
 
 export const query = new Hono<AppEnv>();
 
-const LABEL_PREFIX = "label.";
-
-query.get("/api/v1/metrics", requireScope("query"), (c) =>
-  list(c, ["name"], LABEL_PREFIX, (request) => {
-    const labels: Record<string, string> = {};
-    for (const [name, value] of new URL(c.req.url).searchParams) {
-      if (name.startsWith(LABEL_PREFIX)) labels[name.slice(LABEL_PREFIX.length)] = value;
-    }
-    return createD1QueryStore(c.env.DB).metrics({ ...request, name: c.req.query("name"), labels });
-  }),
-);
-
-query.get("/api/v1/logs", requireScope("query"), (c) =>
-  list(c, ["q", "service", "level"], undefined, (request) =>
-    createD1QueryStore(c.env.DB).logs({
-      ...request,
-      text: c.req.query("q"),
-      service: c.req.query("service"),
-      level: normalizeLevel(c.req.query("level")),
+defineRoute(
+  query,
+  {
+    name: "listMetrics",
+    method: "get",
+    path: "/api/v1/metrics",
+    scope: "query",
+    tag: "Queries",
+    summary: "Metric points, newest first",
+    query: metricsQueryShape,
+    answers: { 200: { description: "One page", content: metricsShape, headers: ["Link"] } },
+  },
+  (c) =>
+    list(c, metricsQueryShape, (request) => {
+      const labels: Record<string, string> = {};
+      for (const [name, value] of new URL(c.req.url).searchParams) {
+        if (name.startsWith(LABEL_PREFIX)) labels[name.slice(LABEL_PREFIX.length)] = value;
+      }
+      return createD1QueryStore(c.env.DB).metrics({ ...request, name: c.req.query("name"), labels });
     }),
-  ),
 );
 
-query.get("/api/v1/events", requireScope("query"), (c) =>
-  list(c, ["event_type"], undefined, (request) =>
-    createD1QueryStore(c.env.DB).events({ ...request, eventType: c.req.query("event_type") }),
-  ),
+defineRoute(
+  query,
+  {
+    name: "listLogs",
+    method: "get",
+    path: "/api/v1/logs",
+    scope: "query",
+    tag: "Queries",
+    summary: "Logs, newest first",
+    query: logsQueryShape,
+    answers: { 200: { description: "One page", content: logsShape, headers: ["Link"] } },
+  },
+  (c) =>
+    list(c, logsQueryShape, (request) =>
+      createD1QueryStore(c.env.DB).logs({
+        ...request,
+        text: c.req.query("q"),
+        service: c.req.query("service"),
+        level: normalizeLevel(c.req.query("level")),
+      }),
+    ),
 );
+
+defineRoute(
+  query,
+  {
+    name: "listEvents",
+    method: "get",
+    path: "/api/v1/events",
+    scope: "query",
+    tag: "Queries",
+    summary: "Events, newest first",
+    query: eventsQueryShape,
+    answers: { 200: { description: "One page", content: eventsShape, headers: ["Link"] } },
+  },
+  (c) =>
+    list(c, eventsQueryShape, (request) =>
+      createD1QueryStore(c.env.DB).events({ ...request, eventType: c.req.query("event_type") }),
+    ),
+);
+
+/** Spans told of one trace; whoever has more of them looks into the log. */
+const MAX_TRACE_SPANS = 10_000;
+
+defineRoute(
+  query,
+  {
+    name: "listTraces",
+    method: "get",
+    path: "/api/v1/traces",
+    scope: "query",
+    tag: "Queries",
+    summary: "Traces by their root spans, newest first",
+    query: tracesQueryShape,
+    answers: { 200: { description: "One page", content: tracesShape, headers: ["Link"] } },
+  },
+  (c) => {
+    const minDuration = parseMinDuration(c.req.query("min_duration_ms"));
+    if (!minDuration.ok) return refuse(c, minDuration.error);
+    const status = c.req.query("status");
+    if (status !== undefined && !SPAN_STATUSES.some((known) => known === status)) {
+      return refuse(c, reject("invalid_query", "status", `must be one of ${SPAN_STATUSES.join(", ")}`).error);
+    }
+    return list(c, tracesQueryShape, (request) =>
+      createD1QueryStore(c.env.DB).traces({
+        ...request,
+        service: c.req.query("service"),
+        name: c.req.query("name"),
+        status,
+        minDuration: minDuration.value,
+      }),
+    );
+  },
+);
+
+defineRoute(
+  query,
+  {
+    name: "getTrace",
+    method: "get",
+    path: "/api/v1/traces/:id",
+    scope: "query",
+    tag: "Queries",
+    summary: "One trace with its spans",
+    description: `At most ${MAX_TRACE_SPANS} spans and 8 MB; \`truncated\` says where there are more.`,
+    parameters: { id: traceIdShape },
+    answers: { 200: { description: "The trace", content: traceShape } },
+    problems: [404],
+  },
+  async (c) => {
+    const id = c.req.param("id").toLowerCase();
+    if (!/^[0-9a-f]{32}$/.test(id)) {
+      const { error } = reject("invalid_query", "id", "must be 32 hexadecimal digits");
+      return refuse(c, error, {}, "The path");
+    }
+    const store = createD1QueryStore(c.env.DB);
+    const { tenant } = c.get("principal");
+    const [found, count] = await Promise.all([
+      store.spans(tenant, id, MAX_TRACE_SPANS),
+      store.spanCount(tenant, id),
+    ]);
+    if (found.length === 0) {
+      const detail = "No span of this trace is stored. What was just accepted takes a moment.";
+      return problem("not_found", { detail, requestId: c.get("requestId") });
+    }
+    const spans = found.map(timed);
+    return c.json({ trace_id: id, spans, ...(count > spans.length ? { truncated: true } : {}) });
+  },
+);
+
+defineRoute(
+  query,
+  {
+    name: "listMetricNames",
+    method: "get",
+    path: "/api/v1/metrics/names",
+    scope: "query",
+    tag: "Queries",
+    summary: "Names of metrics, in their order",
+    query: metricNamesQueryShape,
+    answers: { 200: { description: "One page", content: metricNamesShape, headers: ["Link"] } },
+  },
+  async (c) => {
+    const url = new URL(c.req.url);
+    const known = checkParameters(url.searchParams, Object.keys(metricNamesQueryShape.shape));
+    if (!known.ok) return refuse(c, known.error);
+    const page = parseNamePage(url.searchParams);
+    if (!page.ok) return refuse(c, page.error);
+    const { tenant } = c.get("principal");
+    const names = await createD1QueryStore(c.env.DB).metricNames({
+      tenant,
+      prefix: c.req.query("prefix") ?? "",
+      ...page.value,
+    });
+    return c.json(names, 200, nextNames(url, page.value, names));
+  },
+);
+
+function parseMinDuration(text: string | undefined): Result<number | undefined> {
+  if (text === undefined) return ok(undefined);
+  const milliseconds = Number(text);
+  if (text.trim() === "" || !(milliseconds >= 0 && milliseconds <= 1e12))
+    return reject("invalid_query", "min_duration_ms", "must be a number of milliseconds");
+  return ok(Math.round(milliseconds * 1e6));
+}
 
 /** One page of a list: a plain array, newest first, the next page in `Link`. */
 async function list(
   c: AppContext,
-  filters: string[],
-  prefix: string | undefined,
+  { shape }: z.ZodObject,
   find: (request: PageRequest) => Promise<Found<object>[]>,
 ): Promise<Response> {
   const url = new URL(c.req.url);
-  const known = checkParameters(url.searchParams, [...filters, ...PAGE_PARAMETERS], prefix);
+  const names = Object.keys(shape).filter((name) => shape[name] !== labelsShape);
+  const prefix = names.length < Object.keys(shape).length ? LABEL_PREFIX : undefined;
+  const known = checkParameters(url.searchParams, names, prefix);
   if (!known.ok) return refuse(c, known.error);
   const page = parsePage(url.searchParams, Date.now());
   if (!page.ok) return refuse(c, page.error);
@@ -73,9 +234,9 @@ async function list(
 }
 
 function answerPage(c: AppContext, url: URL, page: Page, found: { key: Cursor; record: object }[]): Response {
-  const body = found.map(({ key, record }) => ({
-    timestamp: formatMoment(nanosToMoment(key.time)),
-    ...record,
-  }));
-  return c.json(body, 200, nextLink(url, page, found));
+  return c.json(found.map(timed), 200, nextLink(url, page, found));
+}
+
+function timed<T extends object>({ key, record }: { key: Cursor; record: T }) {
+  return { timestamp: formatMoment(nanosToMoment(key.time)), ...record };
 }

@@ -1,13 +1,18 @@
 // What every route shares: request id, the settings, who is asking, and how a refusal is answered.
 import type { Context, MiddlewareHandler } from "hono";
-import { authenticate, credentialOf, type Principal, type Scope } from "../lib/auth/api-key.ts";
-import { createD1KeyStore, KeyStoreError } from "../lib/auth/d1-key-store.ts";
+import { authenticate, credentialOf, mayComeFrom, type Principal, type Scope } from "../lib/auth/api-key.ts";
+import { createD1KeyStore } from "../lib/auth/d1-key-store.ts";
+import { KeyStoreError } from "../lib/auth/key-database.ts";
 import { ConfigError } from "../lib/config/config.ts";
 import { problem } from "../lib/http/problem.ts";
+import { KafkaError } from "../lib/kafka/errors.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { StorageError } from "../lib/storage/storage.ts";
+import { reasons } from "../lib/telemetry/reasons.ts";
 import { reject, type Rejection } from "../lib/telemetry/result.ts";
+import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
+import { kafkaProblem, reasonOf } from "./kafka-problem.ts";
 
 export interface AppEnv {
   Bindings: Env;
@@ -47,8 +52,25 @@ export const prepare: MiddlewareHandler<AppEnv> = async (c, next) => {
   return undefined;
 };
 
-/** Lets through who has the scope; the principal is then in the context. */
-export function requireScope(scope: Scope): MiddlewareHandler<AppEnv> {
+/** Lets through who has one of the scopes; the principal is then in the context. */
+export function requireScope(...anyOf: Scope[]): MiddlewareHandler<AppEnv> {
+  const named = anyOf.map((scope) => `\`${scope}\``).join(" or ");
+  return guard(({ scopes }) =>
+    anyOf.some((scope) => scopes.has(scope)) ? undefined : `This needs a key with the scope ${named}.`,
+  );
+}
+
+/** Lets through who may ingest the signal; without one, who may ingest anything. */
+export function requireIngest(signal?: Signal): MiddlewareHandler<AppEnv> {
+  return guard(({ scopes, signals }) => {
+    if (!scopes.has("ingest")) return "This needs a key with the scope `ingest`.";
+    const isRight = signal === undefined || signals === undefined || signals.has(signal);
+    return isRight ? undefined : `This needs a key that may ingest ${signal}; this one may not.`;
+  });
+}
+
+/** @param fault why the principal may not, undefined when he may */
+function guard(fault: (principal: Principal) => string | undefined): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const requestId = c.get("requestId");
     const { config, keys } = c.get("deployment");
@@ -60,7 +82,7 @@ export function requireScope(scope: Scope): MiddlewareHandler<AppEnv> {
             nowMs: Date.now(),
             isDevelopment: config.ENVIRONMENT === "development",
           });
-    if (!principal) {
+    if (!principal || isForeignPage(c)) {
       const detail =
         credential === undefined
           ? "Send a key as `Authorization: Bearer KEY`, as `X-API-Key: KEY`, or as the password of Basic."
@@ -69,13 +91,23 @@ export function requireScope(scope: Scope): MiddlewareHandler<AppEnv> {
       const headers = { "WWW-Authenticate": 'Bearer realm="weir", Basic realm="weir", charset="UTF-8"' };
       return problem("unauthorized", { detail, requestId, headers });
     }
-    if (!principal.scopes.has(scope)) {
-      return problem("forbidden", { detail: `This needs a key with the scope \`${scope}\`.`, requestId });
-    }
+    // Before the verdict: what answers the browser (cors.ts) goes by the key, also where it is refused.
     c.set("principal", principal);
+    const detail = mayComeFrom(principal, c.req.header("origin"))
+      ? fault(principal)
+      : "This key is good from the web origins that it names only, and the request's `Origin` is none of them.";
+    if (detail !== undefined) return problem("forbidden", { detail, requestId });
     await next();
     return undefined;
   };
+}
+
+/** A browser adds what was typed into its Basic dialogue to requests that any other page makes; keys in headers it does not. */
+function isForeignPage(c: AppContext): boolean {
+  const site = c.req.header("sec-fetch-site");
+  return (
+    (site === "cross-site" || site === "same-site") && /^basic\s/i.test(c.req.header("authorization") ?? "")
+  );
 }
 
 /** A refusal of the request as a whole; `subject` is what the rejection's message speaks of where it has no path. */
@@ -93,9 +125,16 @@ export function refuse(
   });
 }
 
-/** What was thrown: a store that does not answer is 503, anything else is a fault of ours. */
+/** What was thrown: Kafka's by its code, a store that does not answer is 503, anything else is a fault of ours. */
 export function answerError(error: Error, c: AppContext): Response {
   const requestId = c.get("requestId");
+  if (error instanceof KafkaError) {
+    // Asking for a topic that is not there is no fault of the deployment's.
+    if (reasons[reasonOf(error)].status >= 500)
+      logger.error("kafka_failed", { request_id: requestId, code: error.code, message: error.message });
+    const principal: Principal | undefined = c.get("principal");
+    return kafkaProblem(error, requestId, { isOperator: principal?.scopes.has("operator") ?? false });
+  }
   const cause = error.cause instanceof Error ? error.cause.message : undefined;
   logger.error("request_failed", { request_id: requestId, name: error.name, message: error.message, cause });
   if (error instanceof StorageError || error instanceof KeyStoreError) {

@@ -1,49 +1,78 @@
 // Writing to a topic by hand: POST /api/v1/topics/{t}/messages, for operators. In order; a fault of one message is its
 // own, and once Kafka is away the rest is not tried.
 import { Hono } from "hono";
+import { z } from "zod";
 import { ACCEPTED_ENCODINGS, readBody } from "../lib/http/body.ts";
 import { problem, type ProblemError } from "../lib/http/problem.ts";
+import { producedShape, topicNameShape } from "../lib/http/topic-shape.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
-import { parseMessage, type MessageInput } from "../lib/kafka/message-json.ts";
+import { messageShape, parseMessage, type MessageInput } from "../lib/kafka/message-json.ts";
 import { partitionOf } from "../lib/kafka/partitioner.ts";
 import { produceRequests } from "../lib/kafka/request-size.ts";
 import { produceWithRetry } from "../lib/kafka/retry.ts";
 import type { KafkaTransport, ProduceRecord } from "../lib/kafka/transport.ts";
 import { ok, reject, type Rejection, type Result } from "../lib/telemetry/result.ts";
 import { pokeOwners } from "./consume.ts";
-import { answerKafkaError, kafkaProblem, reasonOf } from "./kafka-problem.ts";
-import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
+import { defineRoute } from "./define-route.ts";
+import { kafkaProblem, reasonOf } from "./kafka-problem.ts";
+import { refuse, type AppContext, type AppEnv } from "./request-context.ts";
 import { openTransport } from "./transport.ts";
 
 export const topicProduce = new Hono<AppEnv>();
-topicProduce.onError(answerKafkaError);
 
 /** Messages taken by one request. */
 const MAX_MESSAGES = 1_000;
+
+const produceShape = z.union([
+  messageShape,
+  z.strictObject({ messages: z.array(messageShape).min(1).max(MAX_MESSAGES) }),
+]);
 
 type Verdict =
   | { index: number; status: "ok"; partition: number; offset: number }
   | { index: number; status: "rejected"; rejection: Rejection }
   | { index: number; status: "retry" | "refused"; error: KafkaError };
 
-topicProduce.post("/api/v1/topics/:topic/messages", requireScope("operator"), async (c) => {
-  const inputs = await readMessages(c);
-  if (!inputs.ok) return refuse(c, inputs.error, { "Accept-Encoding": ACCEPTED_ENCODINGS });
-  const topic = c.req.param("topic");
-  const deployment = c.get("deployment");
-  const transport = openTransport(c.env, deployment);
-  try {
-    const count = await deployment.partitionCounts.of(transport, topic, Date.now());
-    const verdicts = await write(transport, topic, count, inputs.value);
-    const grown = verdicts.flatMap((one) =>
-      one.status === "ok" ? [{ topic, partition: one.partition, offset: one.offset }] : [],
-    );
-    c.executionCtx.waitUntil(pokeOwners(c.env, grown));
-    return answer(c, topic, verdicts);
-  } finally {
-    await transport.close();
-  }
-});
+defineRoute(
+  topicProduce,
+  {
+    name: "writeMessages",
+    method: "post",
+    path: "/api/v1/topics/:topic/messages",
+    scope: "operator",
+    tag: "Topics",
+    summary: "Writes messages to a topic by hand",
+    description: "In order. A fault of one message is its own.",
+    parameters: { topic: topicNameShape },
+    body: { content: produceShape, description: "One message, or several" },
+    answers: {
+      200: { description: "All are written", content: producedShape },
+      207: {
+        description: "Some are written; `results` tells which are not, and why",
+        content: producedShape,
+      },
+    },
+    problems: [404, 409],
+  },
+  async (c) => {
+    const inputs = await readMessages(c);
+    if (!inputs.ok) return refuse(c, inputs.error, { "Accept-Encoding": ACCEPTED_ENCODINGS });
+    const topic = c.req.param("topic");
+    const deployment = c.get("deployment");
+    const transport = openTransport(c.env, deployment);
+    try {
+      const count = await deployment.partitionCounts.of(transport, topic, Date.now());
+      const verdicts = await write(transport, topic, count, inputs.value);
+      const grown = verdicts.flatMap((one) =>
+        one.status === "ok" ? [{ topic, partition: one.partition, offset: one.offset }] : [],
+      );
+      c.executionCtx.waitUntil(pokeOwners(c.env, grown));
+      return answer(c, topic, verdicts);
+    } finally {
+      await transport.close();
+    }
+  },
+);
 
 /** One message, or `{"messages":[…]}`. A fault of one message is its own. */
 async function readMessages(c: AppContext): Promise<Result<Result<MessageInput>[]>> {
@@ -127,7 +156,8 @@ function answer(c: AppContext, topic: string, verdicts: readonly Verdict[]): Res
   }
   // What may pass comes first: then the whole request is to be sent again.
   const away = verdicts.find((one) => one.status === "retry") ?? verdicts.find((one) => "error" in one);
-  if (away && "error" in away) return kafkaProblem(away.error, requestId, { results });
+  if (away && "error" in away)
+    return kafkaProblem(away.error, requestId, { isOperator: true, extra: { results } });
   const errors = verdicts.flatMap((one): ProblemError[] =>
     one.status === "rejected" ? [{ index: one.index, ...one.rejection }] : [],
   );

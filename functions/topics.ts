@@ -3,118 +3,183 @@
 // topic-messages.ts, topic-produce.ts.
 import { Hono } from "hono";
 import { problem } from "../lib/http/problem.ts";
+import { pageShape } from "../lib/http/page-shape.ts";
+import {
+  surveyShape,
+  topicInitShape,
+  topicNameShape,
+  topicShape,
+  topicsShape,
+} from "../lib/http/topic-shape.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
 import { initTopics, surveyTopics } from "../lib/kafka/topic-admin.ts";
 import { creationCommands, desiredTopics, planTopic } from "../lib/kafka/topic-plan.ts";
 import type { KafkaTransport, TopicSpec, TransportCapabilities } from "../lib/kafka/transport.ts";
 import { checkParameters, parsePage } from "../lib/query/page.ts";
 import { reject } from "../lib/telemetry/result.ts";
+import { defineRoute } from "./define-route.ts";
 import type { Deployment } from "./deployment.ts";
 import { endHints } from "./end-hints.ts";
-import { answerKafkaError } from "./kafka-problem.ts";
-import { refuse, requireScope, type AppContext, type AppEnv } from "./request-context.ts";
+import { refuse, type AppContext, type AppEnv } from "./request-context.ts";
 import { topicMessages } from "./topic-messages.ts";
 import { topicProduce } from "./topic-produce.ts";
 import { openTransport } from "./transport.ts";
 
 export const topics = new Hono<AppEnv>();
-topics.onError(answerKafkaError);
 topics.route("/", topicMessages);
 topics.route("/", topicProduce);
 
-topics.get("/api/v1/topics", requireScope("operator"), async (c) => {
-  const url = new URL(c.req.url);
-  const known = checkParameters(url.searchParams, ["limit", "cursor"]);
-  if (!known.ok) return refuse(c, known.error);
-  const limitText = url.searchParams.get("limit");
-  const page = parsePage(new URLSearchParams(limitText === null ? {} : { limit: limitText }), 0);
-  if (!page.ok) return refuse(c, page.error);
-  const cursor = url.searchParams.get("cursor");
-  const after = cursor === null ? undefined : nameOf(cursor);
-  if (cursor !== null && after === undefined) {
-    const message = "is not a cursor of ours; take it from the Link header as it is";
-    return refuse(c, reject("invalid_query", "cursor", message).error);
-  }
-  return await withTransport(c, async (transport, deployment, specs) => {
-    const [seen, capabilities] = await Promise.all([transport.topics(), transport.capabilities()]);
-    const present = new Set(seen);
-    const ours = specs.map(({ name }) => name);
-    const others = seen.filter((name) => !ours.includes(name)).toSorted();
-    const left = after === undefined ? [...ours, ...others] : namesAfter(after, ours, others);
-    const names = left.slice(0, page.value.limit);
-    const rows = await Promise.all(
-      names.map(async (name) => {
-        const row = { name, managed: ours.includes(name), present: present.has(name) };
-        if (!row.present) return { ...row, partitions: null, offsets: null, messages: null };
-        return { ...row, ...(await sizeOf(transport, deployment, capabilities, row)) };
-      }),
-    );
-    const last = names.at(-1);
-    if (last === undefined || left.length === names.length) return c.json(rows);
-    url.searchParams.set("cursor", cursorOf(last));
-    return c.json(rows, 200, { Link: `<${url.pathname}${url.search}>; rel="next"` });
-  });
-});
-
-topics.get("/api/v1/admin/topics", requireScope("operator"), async (c) => {
-  return await withTransport(c, async (transport, _, specs) => c.json(await surveyTopics(transport, specs)));
-});
-
-topics.get("/api/v1/admin/topics/:topic", requireScope("operator"), async (c) => {
-  const name = c.req.param("topic");
-  return await withTransport(c, async (transport, deployment, specs) => {
-    // Where the count is configured, describing a topic does not prove that it is there.
-    const [capabilities, seen] = await Promise.all([transport.capabilities(), transport.topics()]);
-    if (!seen.includes(name)) {
-      const mend = specs.some((spec) => spec.name === name)
-        ? "make it by `weir topics init`, or POST /api/v1/admin/topics/init"
-        : "GET /api/v1/topics lists those that there are";
-      throw new KafkaError("unknown_topic", `the topic ${name} does not exist; ${mend}`);
+defineRoute(
+  topics,
+  {
+    name: "listTopics",
+    method: "get",
+    path: "/api/v1/topics",
+    scope: "operator",
+    tag: "Topics",
+    summary: "All topics that Kafka shows, the deployment's first",
+    query: pageShape,
+    answers: { 200: { description: "One page", content: topicsShape, headers: ["Link"] } },
+  },
+  async (c) => {
+    const url = new URL(c.req.url);
+    const known = checkParameters(url.searchParams, Object.keys(pageShape.shape));
+    if (!known.ok) return refuse(c, known.error);
+    const limitText = url.searchParams.get("limit");
+    const page = parsePage(new URLSearchParams(limitText === null ? {} : { limit: limitText }), 0);
+    if (!page.ok) return refuse(c, page.error);
+    const cursor = url.searchParams.get("cursor");
+    const after = cursor === null ? undefined : nameOf(cursor);
+    if (cursor !== null && after === undefined) {
+      const message = "is not a cursor of ours; take it from the Link header as it is";
+      return refuse(c, reject("invalid_query", "cursor", message).error);
     }
-    const [found, hints] = await Promise.all([
-      transport.describeTopic(name),
-      endHints(c.env, deployment, transport, name),
-    ]);
-    const spec = specs.find((one) => one.name === name);
-    const isCounted = capabilities.partitionCounts !== "configured";
-    const partitions = await Promise.all(
-      found.partitions.map(async ({ partition, replicas = null, inSyncReplicas = null }) => ({
-        partition,
-        replicas,
-        in_sync_replicas: inSyncReplicas,
-        ...(await offsetsOf(transport, name, partition, hints.get(partition))),
-      })),
-    );
-    const plan = planTopic(
-      spec ?? { name, partitions: found.partitions.length, config: {} },
-      found,
-      isCounted,
-    );
-    return c.json({
-      ...plan,
-      state: spec ? plan.state : "unmanaged",
-      partitions,
-      config: found.config ?? null,
-      wanted: spec ? describeSpec(spec) : null,
+    return await withTransport(c, async (transport, deployment, specs) => {
+      const [seen, capabilities] = await Promise.all([transport.topics(), transport.capabilities()]);
+      const present = new Set(seen);
+      const ours = specs.map(({ name }) => name);
+      const others = seen.filter((name) => !ours.includes(name)).toSorted();
+      const left = after === undefined ? [...ours, ...others] : namesAfter(after, ours, others);
+      const names = left.slice(0, page.value.limit);
+      const rows = await Promise.all(
+        names.map(async (name) => {
+          const row = { name, managed: ours.includes(name), present: present.has(name) };
+          if (!row.present) return { ...row, partitions: null, offsets: null, messages: null };
+          return { ...row, ...(await sizeOf(transport, deployment, capabilities, row)) };
+        }),
+      );
+      const last = names.at(-1);
+      if (last === undefined || left.length === names.length) return c.json(rows);
+      url.searchParams.set("cursor", cursorOf(last));
+      return c.json(rows, 200, { Link: `<${url.pathname}${url.search}>; rel="next"` });
     });
-  });
-});
+  },
+);
 
-topics.post("/api/v1/admin/topics/init", requireScope("operator"), async (c) => {
-  return await withTransport(c, async (transport, _, specs) => {
-    const outcome = await initTopics(transport, specs);
-    if (outcome.done) {
-      const isWhole = outcome.topics.every(({ result }) => result !== "failed");
-      return c.json(outcome.topics, isWhole ? 200 : 207);
-    }
-    const { missing } = outcome;
-    return problem("unsupported", {
-      detail: `KAFKA_TRANSPORT=${transport.name} cannot make topics, and ${missing.length} of ${specs.length} are missing. Make them with the cluster's own tool; \`commands\` has how.`,
-      requestId: c.get("requestId"),
-      extra: { missing: missing.map(describeSpec), commands: creationCommands(missing) },
+defineRoute(
+  topics,
+  {
+    name: "surveyTopics",
+    method: "get",
+    path: "/api/v1/admin/topics",
+    scope: "operator",
+    tag: "Topics",
+    summary: "The deployment's topics, compared with the settings",
+    answers: { 200: { description: "Each with what differs", content: surveyShape } },
+  },
+  async (c) => {
+    return await withTransport(c, async (transport, _, specs) =>
+      c.json(await surveyTopics(transport, specs)),
+    );
+  },
+);
+
+defineRoute(
+  topics,
+  {
+    name: "getTopic",
+    method: "get",
+    path: "/api/v1/admin/topics/:topic",
+    scope: "operator",
+    tag: "Topics",
+    summary: "One topic in full",
+    parameters: { topic: topicNameShape },
+    answers: { 200: { description: "Partitions, offsets, settings", content: topicShape } },
+    problems: [404],
+  },
+  async (c) => {
+    const name = c.req.param("topic");
+    return await withTransport(c, async (transport, deployment, specs) => {
+      // Where the count is configured, describing a topic does not prove that it is there.
+      const [capabilities, seen] = await Promise.all([transport.capabilities(), transport.topics()]);
+      if (!seen.includes(name)) {
+        const mend = specs.some((spec) => spec.name === name)
+          ? "make it by `weir topics init`, or POST /api/v1/admin/topics/init"
+          : "GET /api/v1/topics lists those that there are";
+        throw new KafkaError("unknown_topic", `the topic ${name} does not exist; ${mend}`);
+      }
+      const [found, hints] = await Promise.all([
+        transport.describeTopic(name),
+        endHints(c.env, deployment, transport, name),
+      ]);
+      const spec = specs.find((one) => one.name === name);
+      const isCounted = capabilities.partitionCounts !== "configured";
+      const partitions = await Promise.all(
+        found.partitions.map(async ({ partition, replicas = null, inSyncReplicas = null }) => ({
+          partition,
+          replicas,
+          in_sync_replicas: inSyncReplicas,
+          ...(await offsetsOf(transport, name, partition, hints.get(partition))),
+        })),
+      );
+      const plan = planTopic(
+        spec ?? { name, partitions: found.partitions.length, config: {} },
+        found,
+        isCounted,
+      );
+      return c.json({
+        ...plan,
+        state: spec ? plan.state : "unmanaged",
+        partitions,
+        config: found.config ?? null,
+        wanted: spec ? describeSpec(spec) : null,
+      });
     });
-  });
-});
+  },
+);
+
+defineRoute(
+  topics,
+  {
+    name: "initTopics",
+    method: "post",
+    path: "/api/v1/admin/topics/init",
+    scope: "operator",
+    tag: "Topics",
+    summary: "Makes the deployment's topics that are missing",
+    description: "What exists is left as it is. 501 holds the `commands` that make them where this cannot.",
+    answers: {
+      200: { description: "All are there", content: topicInitShape },
+      207: { description: "Some could not be made", content: topicInitShape },
+    },
+    problems: [501],
+  },
+  async (c) => {
+    return await withTransport(c, async (transport, _, specs) => {
+      const outcome = await initTopics(transport, specs);
+      if (outcome.done) {
+        const isWhole = outcome.topics.every(({ result }) => result !== "failed");
+        return c.json(outcome.topics, isWhole ? 200 : 207);
+      }
+      const { missing } = outcome;
+      return problem("unsupported", {
+        detail: `KAFKA_TRANSPORT=${transport.name} cannot make topics, and ${missing.length} of ${specs.length} are missing. Make them with the cluster's own tool; \`commands\` has how.`,
+        requestId: c.get("requestId"),
+        extra: { missing: missing.map(describeSpec), commands: creationCommands(missing) },
+      });
+    });
+  },
+);
 
 async function withTransport(
   c: AppContext,

@@ -37,7 +37,8 @@ export function readStartSettings(
   if (port === kafkaPort && port !== 0)
     faults.push({ setting: "WEIR_KAFKA_PORT", message: "must differ from WEIR_PORT" });
 
-  const bindings: Record<string, string> = { ENVIRONMENT: "development" };
+  // A line for every request would bury what is told at the start; refusals are worth seeing.
+  const bindings: Record<string, string> = { ENVIRONMENT: "development", LOG_REQUESTS: "errors" };
   for (const name of Object.keys(settingsSchema.shape)) {
     const value = values[name];
     if (value !== undefined) bindings[name] = value;

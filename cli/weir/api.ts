@@ -5,6 +5,9 @@ import { DEV_KEY } from "../../lib/auth/api-key.ts";
 import { UsageError } from "./command.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:8787";
+
+/** Where `npm start` answers, which goes by the same variable. */
+const defaultUrl = (port: string | undefined) => (port ? `http://127.0.0.1:${port}` : DEFAULT_URL);
 const TIMEOUT_MS = 30_000;
 
 export interface ApiSettings {
@@ -47,7 +50,7 @@ export function readApiSettings(
   given: { url: string | undefined; key: string | undefined },
   environment: Record<string, string | undefined>,
 ): ApiSettings {
-  const text = given.url ?? (environment["WEIR_URL"] || DEFAULT_URL);
+  const text = given.url ?? (environment["WEIR_URL"] || defaultUrl(environment["WEIR_PORT"]));
   const origin = given.url === undefined ? "WEIR_URL" : "--url";
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
     throw new UsageError(`${origin} must be an http(s) URL, such as ${DEFAULT_URL}`);
@@ -86,6 +89,12 @@ export class Api {
   /** @throws ApiError */
   async post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
     const { value } = await this.#call("POST", path, body, schema);
+    return value;
+  }
+
+  /** @throws ApiError */
+  async delete<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+    const { value } = await this.#call("DELETE", path, undefined, schema);
     return value;
   }
 

@@ -49,7 +49,7 @@ export const GLOBAL_OPTIONS: Record<string, Option> = {
   "api-key": {
     type: "string",
     hint: "KEY",
-    summary: "a key with the scope operator (WEIR_KEY; on this machine the development key)",
+    summary: "a key with the scope that the command takes (WEIR_KEY; on this machine the development key)",
   },
   json: { type: "boolean", summary: "print JSON, for programs" },
   help: { type: "boolean", short: "h", summary: "print this" },

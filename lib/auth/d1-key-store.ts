@@ -1,99 +1,90 @@
 // API keys kept in D1, and a cache before it that is never older than a minute, so that a revocation is in force
-// within 60 s and D1 is not asked at every request.
-import { z } from "zod";
-import { SCOPES, type KeyStore, type Scope, type StoredKey } from "./api-key.ts";
+// within 60 s and D1 is asked neither at every request nor at every guess.
+import type { KeyLimits, KeyStore, StoredKey } from "./api-key.ts";
+import { KEY_COLUMNS, queryKeys, type KeyDatabase, type KeyRow } from "./key-database.ts";
 
-/** The part of D1 that looking up a key takes. */
-export interface KeyDatabase {
-  prepare(sql: string): { bind(id: string): { all(): Promise<{ results: unknown[] }> } };
-}
-
-/** Looking a key up failed: nothing is known of the key, so nothing may be let through. */
-export class KeyStoreError extends Error {
-  override readonly name = "KeyStoreError";
-  readonly code = "storage_unavailable";
-  readonly retryable = true;
-}
-
-const row = z.object({
-  id: z.string(),
-  tenant: z.string(),
-  secret_sha256: z.string(),
-  scopes: z.string().transform((text, context): Scope[] => {
-    try {
-      return z.array(z.enum(SCOPES)).parse(JSON.parse(text));
-    } catch {
-      context.addIssue("is not a JSON array of scopes");
-      return z.NEVER;
-    }
-  }),
-  expires_at: z.string().nullable(),
-  revoked_at: z.string().nullable(),
-});
-
-const LOOKUP_TIMEOUT_MS = 5_000;
-
+/** Its `find` throws KeyStoreError. */
 export function createD1KeyStore(db: KeyDatabase): KeyStore {
   return {
     async find(id) {
-      const sql =
-        "SELECT id, tenant, secret_sha256, scopes, expires_at, revoked_at FROM api_keys WHERE id = ?1";
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const timeout = new Promise<never>((_, reject) => {
-        timer = setTimeout(
-          () => reject(new Error(`no answer within ${LOOKUP_TIMEOUT_MS} ms`)),
-          LOOKUP_TIMEOUT_MS,
-        );
-      });
-      let results: unknown[];
-      try {
-        ({ results } = await Promise.race([db.prepare(sql).bind(id).all(), timeout]));
-      } catch (cause) {
-        throw new KeyStoreError("looking up a key failed", { cause });
-      } finally {
-        clearTimeout(timer);
-      }
-      const [found] = results;
-      if (found === undefined) return undefined;
-      const { data: key, error } = row.safeParse(found);
-      if (!key) throw new KeyStoreError(`the stored key ${id} cannot be read`, { cause: error });
-      return {
-        id: key.id,
-        tenant: key.tenant,
-        secretSha256: key.secret_sha256,
-        scopes: key.scopes,
-        expiresAtMs: key.expires_at === null ? undefined : Date.parse(key.expires_at),
-        isRevoked: key.revoked_at !== null,
-      };
+      const sql = `SELECT ${KEY_COLUMNS} FROM api_keys WHERE id = ?1`;
+      const [found] = await queryKeys(db, "looking up a key", sql, [id]);
+      return found && storedKeyOf(found);
     },
   };
 }
 
+function storedKeyOf(row: KeyRow): StoredKey {
+  const { id, tenant, scopes, signals, origins, limits, previous_sha256, previous_until } = row;
+  return {
+    id,
+    tenant,
+    secretSha256: row.secret_sha256,
+    scopes,
+    expiresAtMs: row.expires_at === null ? undefined : Date.parse(row.expires_at),
+    isRevoked: row.revoked_at !== null,
+    ...(signals && { signals }),
+    ...(origins && { origins }),
+    ...(limits && { limits: limitsOf(limits) }),
+    ...(previous_sha256 !== null &&
+      previous_until !== null && {
+        previous: { secretSha256: previous_sha256, untilMs: Date.parse(previous_until) },
+      }),
+  };
+}
+
+function limitsOf(limits: NonNullable<KeyRow["limits"]>): KeyLimits {
+  const { requests_per_second, burst, records_per_second, bytes_per_second } = limits;
+  return {
+    requestsPerSecond: requests_per_second,
+    burst,
+    ...(records_per_second !== undefined && { recordsPerSecond: records_per_second }),
+    ...(bytes_per_second !== undefined && { bytesPerSecond: bytes_per_second }),
+  };
+}
+
 const TTL_MS = 60_000;
+/** A key that was just made must work, also where its id was guessed before. */
+const UNKNOWN_TTL_MS = 5_000;
 const MAX_CACHED = 10_000;
 
-/** Remembers keys that exist. Unknown ids are not remembered: guesses must not fill memory. */
+/** Remembers keys that exist and, apart from them, ids that do not: guesses push no key out. */
 export class KeyCache {
   readonly #keys = new Map<string, { key: StoredKey; readAtMs: number }>();
+  readonly #unknown = new Map<string, number>();
 
-  /** A store that asks `store` at most once a minute for each key. */
+  /** A store that asks `store` at most once a minute for each key, and once in 5 s for each id that is none. */
   over(store: KeyStore, now: () => number): KeyStore {
     return {
-      find: async (id) => {
+      find: async (id, maxAgeMs = TTL_MS) => {
         const nowMs = now();
         const cached = this.#keys.get(id);
-        if (cached && nowMs - cached.readAtMs < TTL_MS) return cached.key;
+        if (cached && nowMs - cached.readAtMs < Math.min(maxAgeMs, TTL_MS)) return cached.key;
+        const unknownAtMs = this.#unknown.get(id);
+        if (unknownAtMs !== undefined && nowMs - unknownAtMs < Math.min(maxAgeMs, UNKNOWN_TTL_MS))
+          return undefined;
         const key = await store.find(id);
-        this.#keys.delete(id);
-        if (key) this.#keys.set(id, { key, readAtMs: nowMs });
-        if (this.#keys.size > MAX_CACHED) {
-          for (const oldest of this.#keys.keys()) {
-            this.#keys.delete(oldest);
-            break;
-          }
-        }
+        this.forget(id);
+        if (key) remember(this.#keys, id, { key, readAtMs: nowMs });
+        else remember(this.#unknown, id, nowMs);
         return key;
       },
     };
+  }
+
+  /** For whoever changed the key: this isolate need not wait. */
+  forget(id: string): void {
+    this.#keys.delete(id);
+    this.#unknown.delete(id);
+  }
+}
+
+/** Maps keep the order of insertion: the first is the one read longest ago. */
+function remember<T>(map: Map<string, T>, id: string, value: T): void {
+  map.set(id, value);
+  if (map.size <= MAX_CACHED) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    break;
   }
 }

@@ -43,6 +43,8 @@ function wholeNumber(min: number, max: number) {
     .transform(Number);
 }
 
+const onOff = z.enum(["on", "off"]);
+
 /** Kafka's limits on age and size: -1 is none. */
 const retention = z
   .string()
@@ -181,6 +183,69 @@ export const settingsSchema = z.object({
     .regex(/^[a-zA-Z0-9_-]{1,64}$/, "letters, digits, `_`, `-`, at most 64")
     .default("default")
     .describe("tenant of bare records that another producer wrote to a topic"),
+  QUOTA_REQUESTS_PER_SECOND: wholeNumber(1, 1_000_000)
+    .default(100)
+    .describe("requests a second that a tenant may send, unless its key has limits of its own"),
+  QUOTA_BURST: wholeNumber(1, 10_000_000).default(1_000).describe("requests at once, after a rest"),
+  QUOTA_RECORDS_PER_SECOND: wholeNumber(1, 1_000_000_000)
+    .optional()
+    .describe("records a second that a tenant may send; unset: no limit"),
+  QUOTA_BYTES_PER_SECOND: wholeNumber(1, 1_000_000_000_000)
+    .optional()
+    .describe("bytes a second, as sent; unset: no limit"),
+  QUOTA_IN_DEVELOPMENT: onOff.default("off").describe("`on`: the development tenant has the quota, too"),
+  CARDINALITY: z
+    .enum(["off", "passive", "enforce"])
+    .default("enforce")
+    .describe(
+      "what happens to new series over CARDINALITY_LIMIT: nothing, they are counted (`passive`), or folded into `__other__`",
+    ),
+  CARDINALITY_LIMIT: wholeNumber(1, 10_000_000)
+    .default(10_000)
+    .describe("active series (seen within a day) of one metric name of a tenant"),
+  HOT_KEYS: onOff
+    .default("on")
+    .describe("`on`: a key over its rate is spread over partitions, which gives up its order"),
+  HOT_KEY_RECORDS_PER_SECOND: wholeNumber(1, 1_000_000_000)
+    .default(1_000)
+    .describe("records a second of one key, as one isolate sees it, above which it is spread"),
+  HOT_KEY_BYTES_PER_SECOND: wholeNumber(1, 1_000_000_000)
+    .default(1_000_000)
+    .describe("bytes a second of one key, as one isolate sees it, above which it is spread"),
+  SCRUB_RULES: optionalText.describe(
+    "what is dropped, hashed or masked at the edge: a JSON array of {signals?, path?, action, pattern?} (docs/scrubbing.md); regular expressions in it are the operator's own, a slow one slows the intake",
+  ),
+  SCRUB_SALT: optionalText.describe("key of the hashes that SCRUB_RULES makes; a secret"),
+  PUBLISH_TOPICS: z
+    .string()
+    .transform((text) => text.split(",").map((one) => one.trim()))
+    .pipe(z.array(topicName))
+    .optional()
+    .describe("topics that `/kafka/publish` may name, with commas between; unset: the raw events topic"),
+  LOG_REQUESTS: z
+    .enum(["all", "errors", "off"])
+    .default("all")
+    .describe("which requests get a line in the log: `errors` are those answered with 400 and above"),
+  REQUEST_EVENTS: z
+    .enum(["off", "errors", "all"])
+    .default("off")
+    .describe(
+      "writes events that tell of the requests themselves (`http_request`, `http_response`, `error`) to the events topic",
+    ),
+  REQUEST_EVENTS_TENANT: z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]{1,64}$/, "letters, digits, `_`, `-`, at most 64")
+    .default("weir")
+    .describe("tenant of those events"),
+  REQUEST_EVENTS_IP: onOff
+    .default("off")
+    .describe("`on`: they hold the client's address, which is personal data"),
+  // Workers end what was promised behind an answer after 30 s.
+  EDGE_FLUSH_MS: wholeNumber(0, 20_000)
+    .default(1_000)
+    .describe(
+      "how long an isolate keeps its counters before it gives them away, and so what its sudden end can lose; 0: after every answer",
+    ),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

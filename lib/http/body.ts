@@ -8,7 +8,15 @@ import { ok, reject, type Result } from "../telemetry/result.ts";
 /** What goes into Accept-Encoding when another one was sent (RFC 9110, 12.5.3). */
 export const ACCEPTED_ENCODINGS = "gzip, deflate";
 
-export async function readBody(request: Request): Promise<Result<Uint8Array>> {
+/** In bytes, as sent and as decompressed. */
+export interface BodyLimits {
+  sent: number;
+  decoded: number;
+}
+
+const INTAKE_LIMITS: BodyLimits = { sent: MAX_BODY_BYTES, decoded: MAX_DECODED_BYTES };
+
+export async function readBody(request: Request, limits = INTAKE_LIMITS): Promise<Result<Uint8Array>> {
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   const decompress = decompressors.get(encoding);
   if (!decompress) {
@@ -18,21 +26,23 @@ export async function readBody(request: Request): Promise<Result<Uint8Array>> {
       `takes ${ACCEPTED_ENCODINGS} or none, not ${encoding.slice(0, 40)}`,
     );
   }
-  const sent = await readLimited(request);
+  const sent = await readLimited(request, limits.sent);
   if (!sent.ok) return sent;
-  return decompress(sent.value);
+  return decompress(sent.value, limits.decoded);
 }
 
-const tooLarge = () =>
+const tooLarge = (maxBytes: number) =>
   reject(
     "body_too_large",
     "",
-    `is larger than ${MAX_BODY_BYTES} bytes; split the records over several requests`,
+    maxBytes === MAX_BODY_BYTES
+      ? `is larger than ${maxBytes} bytes; split the records over several requests`
+      : `is larger than ${maxBytes} bytes`,
   );
 
-async function readLimited(request: Request): Promise<Result<Uint8Array>> {
+async function readLimited(request: Request, maxBytes: number): Promise<Result<Uint8Array>> {
   const declared = Number(request.headers.get("content-length") ?? 0);
-  if (declared > MAX_BODY_BYTES) return tooLarge();
+  if (declared > maxBytes) return tooLarge(maxBytes);
   if (!request.body) return ok(new Uint8Array());
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -42,9 +52,9 @@ async function readLimited(request: Request): Promise<Result<Uint8Array>> {
       const { done, value } = await reader.read();
       if (done) break;
       bytes += value.length;
-      if (bytes > MAX_BODY_BYTES) {
+      if (bytes > maxBytes) {
         await reader.cancel();
-        return tooLarge();
+        return tooLarge(maxBytes);
       }
       chunks.push(value);
     }
@@ -55,26 +65,29 @@ async function readLimited(request: Request): Promise<Result<Uint8Array>> {
   return ok(chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes));
 }
 
+type Decompress = (bytes: Uint8Array, maxBytes: number) => Result<Uint8Array>;
+
 const identity = (bytes: Uint8Array): Result<Uint8Array> => ok(bytes);
-const gunzip = (bytes: Uint8Array) => inflated(gunzipSync, bytes);
-const decompressors = new Map([
+const gunzip: Decompress = (bytes, maxBytes) => inflated(gunzipSync, bytes, maxBytes);
+const decompressors = new Map<string, Decompress>([
   ["identity", identity],
   ["", identity],
   ["gzip", gunzip],
   ["x-gzip", gunzip],
-  ["deflate", (bytes: Uint8Array) => inflated(inflateSync, bytes)],
+  ["deflate", (bytes, maxBytes) => inflated(inflateSync, bytes, maxBytes)],
 ]);
 
 function inflated(
   inflate: (bytes: Uint8Array, options: { maxOutputLength: number }) => Uint8Array,
   bytes: Uint8Array,
+  maxBytes: number,
 ): Result<Uint8Array> {
   try {
-    return ok(inflate(bytes, { maxOutputLength: MAX_DECODED_BYTES }));
+    return ok(inflate(bytes, { maxOutputLength: maxBytes }));
   } catch (error) {
     // Node's code is ERR_BUFFER_TOO_LARGE; workerd throws a bare RangeError.
     if (error instanceof RangeError) {
-      return reject("body_too_large", "", `is larger than ${MAX_DECODED_BYTES} bytes when decompressed`);
+      return reject("body_too_large", "", `is larger than ${maxBytes} bytes when decompressed`);
     }
     return reject(
       "malformed_encoding",

@@ -39,5 +39,7 @@ export function problem(reason: Reason, options: ProblemOptions): Response {
   const headers = new Headers(options.headers);
   headers.set("Content-Type", "application/problem+json");
   headers.set("X-Request-Id", requestId);
+  // For whoever reads no body: the request log, and HEAD.
+  headers.set("X-Weir-Reason", reason);
   return new Response(JSON.stringify(body), { status, headers });
 }

@@ -1,5 +1,5 @@
 // The Kafka key of a record, and with it its partition and its order: KEY_STRATEGY says what it is made of.
-import type { NativeRecord, NativeSignal, RecordOf } from "../telemetry/signal.ts";
+import type { NativeRecord, NativeSignal, RecordOf, Signal } from "../telemetry/signal.ts";
 
 export type KeyStrategy = "source" | "instance" | "type" | "tenant" | "random";
 
@@ -39,8 +39,32 @@ export function messageKey<S extends NativeSignal>(
   tenant: string,
   random: string,
 ): string {
-  const { service, host, type, key } = originOf[signal](record);
-  if (key !== undefined) return key;
+  const origin = originOf[signal](record);
+  return origin.key ?? byStrategy(strategy, origin, tenant, random);
+}
+
+/** Whether the client chose the key, for the order it wants. */
+export function isClientKey<S extends NativeSignal>(signal: S, record: RecordOf[S] & NativeRecord): boolean {
+  return originOf[signal](record).key !== undefined;
+}
+
+/** Of an OTLP resource. Its message holds records of all kinds, so the strategy `type` goes by the signal. */
+export function originKey(
+  strategy: KeyStrategy,
+  { service = "", host = "" }: { service: string | undefined; host: string | undefined },
+  signal: Signal,
+  tenant: string,
+  random: string,
+): string {
+  return byStrategy(strategy, { service, host, type: signal, key: undefined }, tenant, random);
+}
+
+function byStrategy(
+  strategy: KeyStrategy,
+  { service, host, type }: Origin,
+  tenant: string,
+  random: string,
+): string {
   switch (strategy) {
     case "source":
       return service === "" && host === "" ? tenant : `${service}:${host}`;

@@ -54,22 +54,25 @@ const text = z
 const encoding = z.enum(["base64"]).optional();
 const header = z.strictObject({ name: text.min(1), value: text.nullable(), encoding });
 
-const message = z.strictObject({
-  value: text.nullable(),
-  key: text.nullish(),
-  partition: z.int().nonnegative().max(999_999).optional(),
-  // As many as a metric has labels: a message's headers are its labels.
-  headers: z.array(header).max(MAX_LABELS).optional(),
-  encoding,
-  key_encoding: encoding,
-});
+/** A message to be written, as JSON. */
+export const messageShape = z
+  .strictObject({
+    value: text.nullable().describe("null: a tombstone"),
+    key: text.nullish().describe("decides the partition where none is named"),
+    partition: z.int().nonnegative().max(999_999).optional(),
+    // As many as a metric has labels: a message's headers are its labels.
+    headers: z.array(header).max(MAX_LABELS).optional(),
+    encoding: encoding.describe("the value is base64"),
+    key_encoding: encoding,
+  })
+  .meta({ id: "MessageInput", examples: [{ key: "api:web-1", value: '{"message":"by hand"}' }] });
 
 /** A message to write; without `partition` its key decides, or without a key whoever writes it. */
 export type MessageInput = Omit<ProduceRecord, "partition"> & { partition: number | undefined };
 
 /** @param path where it stands in the request, as in `messages[3]` */
 export function parseMessage(input: unknown, path: string): Result<MessageInput> {
-  const parsed = message.safeParse(input);
+  const parsed = messageShape.safeParse(input);
   if (!parsed.success) return { ok: false, error: rejectionOf(parsed.error, input, path) };
   const { partition, headers, encoding: valueEncoding, key_encoding: keyEncoding } = parsed.data;
   const value = toBytes(parsed.data.value, valueEncoding);

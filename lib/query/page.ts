@@ -1,4 +1,5 @@
 // What every list has in common: `limit`, `from`, `to`, `cursor`, and the Link header to the next page.
+import { Buffer } from "node:buffer";
 import { ok, reject, type Result } from "../telemetry/result.ts";
 import { formatMoment, momentToNanos, nanosToMoment, parseTimestamp } from "../telemetry/time.ts";
 
@@ -58,8 +59,6 @@ export function checkParameters(
   return ok(undefined);
 }
 
-export const PAGE_PARAMETERS = ["limit", "from", "to", "cursor"] as const;
-
 function parseLimit(text: string | null): Result<number> {
   if (text === null) return ok(DEFAULT_LIMIT);
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
@@ -87,28 +86,60 @@ function parseTime(text: string | null, name: string, nowMs: number): Result<str
 }
 
 export function formatCursor({ time, source, partition, offset, idx }: Cursor): string {
-  return btoa([time, source, partition, offset, idx].join("."))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "");
+  return toBase64Url([time, source, partition, offset, idx].join("."));
+}
+
+/** Of a list of names, in their order. */
+export interface NamePage {
+  limit: number;
+  /** The last name of the page before; empty at the first. */
+  after: string;
+}
+
+export function parseNamePage(query: URLSearchParams): Result<NamePage> {
+  const limit = parseLimit(query.get("limit"));
+  if (!limit.ok) return limit;
+  const after = fromBase64Url(query.get("cursor") ?? "");
+  if (after === undefined) return notACursor();
+  return ok({ limit: limit.value, after });
+}
+
+export function nextNames(
+  url: URL,
+  { limit }: NamePage,
+  rows: readonly { name: string }[],
+): Record<string, string> {
+  const last = rows.at(-1);
+  return !last || rows.length < limit ? {} : linkTo(url, toBase64Url(last.name));
+}
+
+function toBase64Url(text: string): string {
+  return Buffer.from(text).toString("base64url");
+}
+
+function fromBase64Url(text: string): string | undefined {
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(text, "base64url"));
+  } catch {
+    return undefined;
+  }
+}
+
+const notACursor = () =>
+  reject("invalid_query", "cursor", "is not a cursor of ours; take it from the Link header as it is");
+
+function linkTo(url: URL, cursor: string): Record<string, string> {
+  const next = new URL(url);
+  next.searchParams.set("cursor", cursor);
+  return { Link: `<${next.pathname}${next.search}>; rel="next"` };
 }
 
 function parseCursor(text: string | null): Result<Cursor | undefined> {
   if (text === null) return ok(undefined);
-  const refused = reject(
-    "invalid_query",
-    "cursor",
-    "is not a cursor of ours; take it from the Link header as it is",
-  );
-  let parts: string[];
-  try {
-    parts = atob(text.replaceAll("-", "+").replaceAll("_", "/")).split(".");
-  } catch {
-    return refused;
-  }
-  const [time = "", ...rest] = parts;
+  const [time = "", ...rest] = (fromBase64Url(text) ?? "").split(".");
   if (rest.length !== 4 || !/^-?\d{1,19}$/.test(time) || !rest.every((part) => /^-?\d{1,16}$/.test(part)))
-    return refused;
+    return notACursor();
   const [source = 0, partition = 0, offset = 0, idx = 0] = rest.map(Number);
   return ok({ time, source, partition, offset, idx });
 }
@@ -121,6 +152,5 @@ export function nextLink(url: URL, page: Page, rows: readonly { key: Cursor }[])
   // Relative times would move between two pages: they are pinned.
   if (page.from !== undefined) next.searchParams.set("from", formatMoment(nanosToMoment(page.from)));
   if (page.to !== undefined) next.searchParams.set("to", formatMoment(nanosToMoment(page.to)));
-  next.searchParams.set("cursor", formatCursor(last.key));
-  return { Link: `<${next.pathname}${next.search}>; rel="next"` };
+  return linkTo(next, formatCursor(last.key));
 }

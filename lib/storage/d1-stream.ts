@@ -4,7 +4,7 @@
 import { withDeadline, type D1, type D1Statement } from "./d1-database.ts";
 import type { PartitionCommit, PartitionId, Position, Progress, Row, StreamStore } from "./storage.ts";
 import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
-import type { NativeSignal } from "../telemetry/signal.ts";
+import type { Signal } from "../telemetry/signal.ts";
 import { utf8Bytes } from "../telemetry/text.ts";
 
 /** D1 takes values up to 2,000,000 bytes. */
@@ -33,14 +33,22 @@ const PLACE = "r.value ->> 0, CAST(r.value ->> 1 AS INTEGER), s.id, ?4, r.value 
 const FROM_ROWS = `FROM json_each(?1) AS r, sources AS s WHERE s.topic = ?2 AND s.incarnation = ?3
   ON CONFLICT DO NOTHING`;
 
-const INSERT: Record<NativeSignal, string> = {
-  metrics: `INSERT INTO metrics (tenant, time, source, partition, offset, idx, name, value, exact, labels)
-    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7 ${FROM_ROWS}`,
-  logs: `INSERT INTO logs (tenant, time, source, partition, offset, idx, level, service, host, message, attributes)
-    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value -> 8 ${FROM_ROWS}`,
+/** A JSON value, or NULL where it is JSON's null. */
+const orNull = (place: number) =>
+  `CASE json_type(r.value, '$[${place}]') WHEN 'null' THEN NULL ELSE r.value -> ${place} END`;
+
+const INSERT: Record<Signal, string> = {
+  metrics: `INSERT INTO metrics (tenant, time, source, partition, offset, idx, name, value, exact, labels, kind, detail)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7, r.value ->> 8, ${orNull(9)} ${FROM_ROWS}`,
+  logs: `INSERT INTO logs (tenant, time, source, partition, offset, idx, level, service, host, message, attributes, detail)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value -> 8, ${orNull(9)} ${FROM_ROWS}`,
   events: `INSERT INTO events (tenant, time, source, partition, offset, idx, event_type, id, key, data, attributes)
     SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7,
-      CASE json_type(r.value, '$[8]') WHEN 'null' THEN NULL ELSE r.value -> 8 END ${FROM_ROWS}`,
+      ${orNull(8)} ${FROM_ROWS}`,
+  traces: `INSERT INTO spans (tenant, time, source, partition, offset, idx, trace_id, span_id, parent_span_id, name, kind,
+      status, service, host, duration, attributes, detail)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8, r.value ->> 9,
+      r.value ->> 10, r.value ->> 11, CAST(r.value ->> 12 AS INTEGER), r.value -> 13, r.value -> 14 ${FROM_ROWS}`,
 };
 
 const INSERT_DEAD = `INSERT INTO dead_letters
@@ -98,7 +106,7 @@ function isFenced(error: unknown): boolean {
 function statementsOf(db: D1, commit: PartitionCommit): D1Statement[] {
   const { group, topic, partition, from, next, rows, deadLetters } = commit;
   const updatedAt = new Date(commit.committedAtMs).toISOString();
-  const recordCount = rows.metrics.length + rows.logs.length + rows.events.length;
+  const recordCount = Object.values(rows).reduce((sum, { length }) => sum + length, 0);
   const statements = [
     db.prepare(FENCE).bind(group, topic, partition, from?.nextOffset ?? null, from?.incarnation ?? null),
     db.prepare(ADD_SOURCE).bind(topic, next.incarnation),
@@ -112,15 +120,16 @@ function statementsOf(db: D1, commit: PartitionCommit): D1Statement[] {
   insert(
     INSERT.metrics,
     rows.metrics.map((row) => {
-      const { name, value, labels } = row.record;
-      return [...placeOf(row), name, value, exactText(value), labels];
+      const { name, value, labels, kind, detail } = row.record;
+      const number = typeof value === "number" ? value : null;
+      return [...placeOf(row), name, number, exactText(value), labels, kind ?? null, detail ?? null];
     }),
   );
   insert(
     INSERT.logs,
     rows.logs.map((row) => {
-      const { level, service, host, message, attributes } = row.record;
-      return [...placeOf(row), level, service ?? null, host ?? null, message, attributes];
+      const { level, service, host, message, attributes, detail } = row.record;
+      return [...placeOf(row), level, service ?? null, host ?? null, message, attributes, detail ?? null];
     }),
   );
   insert(
@@ -128,6 +137,26 @@ function statementsOf(db: D1, commit: PartitionCommit): D1Statement[] {
     rows.events.map((row) => {
       const { event_type: eventType, id, key, data, attributes } = row.record;
       return [...placeOf(row), eventType, id ?? null, key ?? null, data, attributes ?? null];
+    }),
+  );
+  insert(
+    INSERT.traces,
+    rows.traces.map((row) => {
+      const span = row.record;
+      return [
+        ...placeOf(row),
+        span.trace_id,
+        span.span_id,
+        span.parent_span_id ?? null,
+        span.name,
+        span.kind,
+        span.status,
+        span.service ?? null,
+        span.host ?? null,
+        span.duration_ns,
+        span.attributes,
+        span.detail,
+      ];
     }),
   );
   insert(
@@ -163,7 +192,7 @@ function statementsOf(db: D1, commit: PartitionCommit): D1Statement[] {
   return statements;
 }
 
-function placeOf(row: Row<NativeSignal>): unknown[] {
+function placeOf(row: Row<Signal>): unknown[] {
   const moment = parseTimestamp(row.record.timestamp);
   if (!moment.ok) throw new TypeError(`an unchecked record reached the store: ${moment.error.message}`);
   return [row.tenant, momentToNanos(moment.value), row.offset, row.index];
@@ -173,7 +202,8 @@ function placeOf(row: Row<NativeSignal>): unknown[] {
  * SQLite reads decimals exactly only around 1 (measured: no fault in 900,000 numbers within 1e±80, one in eight
  * beyond 1e±100); the others are kept as text too.
  */
-function exactText(value: number): string | null {
+function exactText(value: number | string | null): string | null {
+  if (typeof value !== "number") return value;
   const size = Math.abs(value);
   return size === 0 || (size > 1e-60 && size < 1e60) ? null : String(value);
 }

@@ -1,7 +1,8 @@
 // What Weir asks of a store: commit a partition's progress together with its results, tell the progress, answer
 // queries. A back end is one file that implements this and passes test/contract/storage.suite.ts.
 import type { JsonObject, JsonValue } from "../telemetry/json-value.ts";
-import type { NativeSignal, RecordOf } from "../telemetry/signal.ts";
+import type { Metric } from "../telemetry/metric.ts";
+import type { RecordOf, Signal } from "../telemetry/signal.ts";
 
 export interface PartitionId {
   group: string;
@@ -16,7 +17,7 @@ export interface Position {
 }
 
 /** A record on its way into storage, with its place in Kafka. */
-export interface Row<S extends NativeSignal> {
+export interface Row<S extends Signal> {
   tenant: string;
   /** Offset of the message. */
   offset: number;
@@ -25,7 +26,7 @@ export interface Row<S extends NativeSignal> {
   record: RecordOf[S];
 }
 
-export type Rows = { [S in NativeSignal]: Row<S>[] };
+export type Rows = { [S in Signal]: Row<S>[] };
 
 /** A message, or one record of it, that cannot be stored by a fault of its own. */
 export interface DeadLetter {
@@ -109,10 +110,37 @@ export interface EventQuery extends PageRequest {
   eventType: string | undefined;
 }
 
+export interface TraceQuery extends PageRequest {
+  service: string | undefined;
+  name: string | undefined;
+  status: string | undefined;
+  /** Nanoseconds. */
+  minDuration: number | undefined;
+}
+
+export interface NameQuery {
+  tenant: string;
+  /** Names that begin so. */
+  prefix: string;
+  /** Where the page before ended. */
+  after: string;
+  limit: number;
+}
+
 export interface StoredMetric {
   name: string;
-  value: number;
+  /** As in Metric: null where the point is not one number, a text where it is no finite one. */
+  value: Metric["value"];
   labels: Record<string, string>;
+  kind?: string;
+  detail?: JsonObject;
+}
+export interface StoredMetricName {
+  name: string;
+  /** Of the newest point. */
+  kind: string | null;
+  /** ISO 8601 */
+  last_timestamp: string;
 }
 export interface StoredLog {
   level: string;
@@ -120,6 +148,32 @@ export interface StoredLog {
   service: string | null;
   host: string | null;
   attributes: JsonObject;
+  detail?: JsonObject;
+}
+export interface StoredSpan {
+  trace_id: string;
+  span_id: string;
+  parent_span_id: string | null;
+  name: string;
+  kind: string;
+  status: string;
+  service: string | null;
+  host: string | null;
+  duration_ms: number;
+  attributes: JsonObject;
+  detail: JsonObject;
+}
+/** A trace by its root span. */
+export interface StoredTrace {
+  trace_id: string;
+  name: string;
+  service: string | null;
+  status: string;
+  duration_ms: number;
+  /** Of its spans that are stored; at most 1,000 are counted. */
+  span_count: number;
+  error_count: number;
+  services: string[];
 }
 export interface StoredEvent {
   event_type: string;
@@ -137,6 +191,13 @@ export interface QueryStore {
   metrics(query: MetricQuery): Promise<Found<StoredMetric>[]>;
   logs(query: LogQuery): Promise<Found<StoredLog>[]>;
   events(query: EventQuery): Promise<Found<StoredEvent>[]>;
+  /** By root spans. */
+  traces(query: TraceQuery): Promise<Found<StoredTrace>[]>;
+  /** The spans of a trace, earliest first, at most `limit`, and at most some 8 MB of them. */
+  spans(tenant: string, traceId: string, limit: number): Promise<Found<StoredSpan>[]>;
+  spanCount(tenant: string, traceId: string): Promise<number>;
+  /** In the order of the names' code points. */
+  metricNames(query: NameQuery): Promise<StoredMetricName[]>;
 }
 
 /** The store failed; nothing is known to have been written unless a later read shows it. */

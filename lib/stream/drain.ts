@@ -3,8 +3,8 @@
 import { KafkaError } from "../kafka/errors.ts";
 import type { FetchedRecord, KafkaTransport } from "../kafka/transport.ts";
 import type { PartitionId, Position, StreamStore } from "../storage/storage.ts";
-import type { NativeSignal } from "../telemetry/signal.ts";
-import { decodeMessages } from "./decode.ts";
+import type { Signal } from "../telemetry/signal.ts";
+import { decodeInto, emptyBatch, type DecodeContext, type DecodedBatch } from "./decode.ts";
 
 /** What one read asks for. Brokers count it before decompression, so more may come. */
 const FETCH_MAX_BYTES = 1024 * 1024;
@@ -12,8 +12,11 @@ const FETCH_MAX_BYTES = 1024 * 1024;
 /** Messages of at most this many bytes go into one commit (a single larger one stands alone), whatever a read gave. */
 const COMMIT_MAX_BYTES = 1024 * 1024;
 
+/** A commit ends with the message that brings its rows to so many characters: one of 50 KB can come to 40 million. */
+const COMMIT_MAX_CHARS = 16_000_000;
+
 export interface DrainSource extends PartitionId {
-  signal: NativeSignal;
+  signal: Signal;
   /** Where a group begins on a partition it has never read. */
   startAt: "earliest" | "latest";
   defaultTenant: string;
@@ -98,7 +101,8 @@ async function drain(
   if (!result.position) {
     // Where a group begins is decided once and kept: "the latest" is another place at every look.
     const first = await firstPosition(source, transport);
-    if (!(await commit(source, deps, result, { next: first, messages: [], expired: 0 }))) return "fenced";
+    if (!(await commit(source, deps, result, { next: first, decoded: undefined, expired: 0 })))
+      return "fenced";
   }
   for (let batches = 0; ; batches++) {
     const position = result.position as Position;
@@ -111,23 +115,29 @@ async function drain(
     }
     if (read.kind === "moved") {
       const expired = read.position.nextOffset - position.nextOffset;
-      const moved = { next: read.position, messages: [], expired };
+      const moved = { next: read.position, decoded: undefined, expired };
       if (expired > 0 && !(await commit(source, deps, result, moved))) return "fenced";
       continue;
     }
     if (read.messages.length === 0) return "caught-up";
     await deps.reached("after-fetch");
-    for (const messages of commitSlices(read.messages)) {
-      const nextOffset = (messages.at(-1)?.offset ?? 0) + 1;
-      const slice = { next: { nextOffset, incarnation: position.incarnation }, messages, expired: 0 };
+    for (const { nextOffset, decoded } of decodeSlices(read.messages, contextOf(source, deps))) {
+      const slice = { next: { nextOffset, incarnation: position.incarnation }, decoded, expired: 0 };
       if (!(await commit(source, deps, result, slice))) return "fenced";
     }
   }
 }
 
+const contextOf = ({ signal, defaultTenant }: DrainSource, deps: DrainDeps): DecodeContext => ({
+  signal,
+  defaultTenant,
+  nowMs: deps.now(),
+});
+
 interface Slice {
   next: Position;
-  messages: readonly FetchedRecord[];
+  /** Undefined: only the position moves. */
+  decoded: DecodedBatch | undefined;
   expired: number;
 }
 
@@ -136,12 +146,11 @@ async function commit(
   source: DrainSource,
   deps: DrainDeps,
   result: DrainResult,
-  { next, messages, expired }: Slice,
+  { next, decoded, expired }: Slice,
 ): Promise<boolean> {
-  const { group, topic, partition, signal, defaultTenant } = source;
-  const nowMs = deps.now();
-  const { rows, deadLetters } = decodeMessages(messages, { signal, defaultTenant, nowMs });
-  if (messages.length > 0) await deps.reached("before-commit");
+  const { group, topic, partition } = source;
+  const { rows, deadLetters } = decoded ?? emptyBatch();
+  if (decoded) await deps.reached("before-commit");
   const outcome = await deps.store.commit({
     group,
     topic,
@@ -151,32 +160,35 @@ async function commit(
     rows,
     deadLetters,
     expired,
-    committedAtMs: nowMs,
+    committedAtMs: deps.now(),
   });
   if (outcome === "fenced") return false;
-  if (messages.length > 0) await deps.reached("after-commit");
+  if (decoded) await deps.reached("after-commit");
   result.position = next;
   result.commits++;
-  result.records += rows.metrics.length + rows.logs.length + rows.events.length;
+  result.records += Object.values(rows).reduce((sum, { length }) => sum + length, 0);
   result.deadLetters += deadLetters.length;
   result.expired += expired;
   return true;
 }
 
-function* commitSlices(messages: readonly FetchedRecord[]): Generator<FetchedRecord[]> {
-  let slice: FetchedRecord[] = [];
+/** Decodes as it goes, so that no more than a commit's rows are there at a time. */
+function* decodeSlices(
+  messages: readonly FetchedRecord[],
+  context: DecodeContext,
+): Generator<{ nextOffset: number; decoded: DecodedBatch }> {
+  let decoded = emptyBatch();
   let bytes = 0;
-  for (const message of messages) {
-    const size = message.value?.length ?? 0;
-    if (slice.length > 0 && bytes + size > COMMIT_MAX_BYTES) {
-      yield slice;
-      slice = [];
-      bytes = 0;
-    }
-    slice.push(message);
-    bytes += size;
+  for (const [i, message] of messages.entries()) {
+    decodeInto(decoded, message, context);
+    bytes += message.value?.length ?? 0;
+    const following = messages[i + 1]?.value?.length ?? 0;
+    const isLast = i === messages.length - 1;
+    if (!isLast && bytes + following <= COMMIT_MAX_BYTES && decoded.chars <= COMMIT_MAX_CHARS) continue;
+    yield { nextOffset: message.offset + 1, decoded };
+    decoded = emptyBatch();
+    bytes = 0;
   }
-  if (slice.length > 0) yield slice;
 }
 
 async function firstPosition(source: DrainSource, transport: KafkaTransport): Promise<Position> {

@@ -41,6 +41,7 @@ export function collectAttributes(
 
 export const attributesShape = z
   .custom<JsonObject>((value) => isPlainObject(value) && checkJsonValue(value, "attributes") === undefined)
+  .meta({ type: "object" })
   .nullish();
 
 /** For a loose object: every field beside the `known` ones can be kept, and none stands in the attributes too. */

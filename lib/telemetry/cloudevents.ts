@@ -65,3 +65,9 @@ function percentDecoded(value: string): string {
     return value;
   }
 }
+
+/** Whether a request is in one of the three HTTP forms. */
+export function isCloudEvents(headers: Headers): boolean {
+  const type = headers.get("content-type") ?? "";
+  return headers.has("ce-specversion") || type.toLowerCase().startsWith("application/cloudevents");
+}

@@ -12,14 +12,17 @@ const ENVELOPE_VERSION = 1;
 
 const utf8 = new TextEncoder();
 
+/** A lone surrogate would be another text in every store. */
+const text = z.string().refine((value) => value.isWellFormed(), "holds a lone surrogate");
+
 const envelopeShape = z
   .looseObject({
     v: z.literal(ENVELOPE_VERSION),
-    tenant: z.string().min(1),
+    tenant: text.min(1),
     signal: z.enum(NATIVE_SIGNALS),
-    batch: z.string().min(1),
+    batch: text.min(1),
     received: z.iso.datetime(),
-    agent_version: z.string().optional(),
+    agent_version: text.optional(),
     indices: z.array(z.int().nonnegative()),
     entries: z.array(z.unknown()),
   })

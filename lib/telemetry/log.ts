@@ -25,6 +25,8 @@ export interface Log {
   host?: string;
   attributes: JsonObject;
   id?: string;
+  /** What has no field above, whole: the OTLP record with its scope and resource. */
+  detail?: JsonObject;
 }
 
 const FIELDS = new Set(["message", "level", "service", "host", "timestamp", "id", "attributes"]);

@@ -1,6 +1,7 @@
 // A metric sample: name, value, labels, time. Two wire forms are taken; one is kept.
 import { z } from "zod";
-import { checkKey, joinPath } from "./json-value.ts";
+import { doubleToBits } from "./double.ts";
+import { checkJsonValue, checkKey, joinPath, type JsonObject } from "./json-value.ts";
 import { MAX_LABEL_VALUE_BYTES, MAX_LABELS } from "./limits.ts";
 import {
   checkName,
@@ -15,13 +16,31 @@ import {
 import { ok, reject, type Rejection, type Result } from "./result.ts";
 import { checkText } from "./text.ts";
 
+export const METRIC_KINDS = [
+  "unknown",
+  "gauge",
+  "counter",
+  "histogram",
+  "exponential_histogram",
+  "gauge_histogram",
+  "summary",
+  "info",
+  "stateset",
+] as const;
+/** A `counter` is monotonic; an OTLP sum that is not is a `gauge` here, and what it is stands in `detail`. */
+export type MetricKind = (typeof METRIC_KINDS)[number];
+
 /** As it stands in envelopes and storage. */
 export interface Metric {
   timestamp: string;
   name: string;
-  value: number;
+  /** null: the point is not one number (a histogram). A text: what JSON's numbers cannot carry (double.ts). */
+  value: number | string | null;
   labels: Record<string, string>;
   id?: string;
+  kind?: MetricKind;
+  /** What has no field above, whole: an OTLP point with its metric, scope and resource; a native histogram; exemplars. */
+  detail?: JsonObject;
 }
 
 const labelsShape = z.record(nameShape, z.union([shortTextShape, z.number(), z.boolean()]));
@@ -67,6 +86,8 @@ const databaseMetricShape = z
 export const metricInputShape = z.union([metricShape, databaseMetricShape]);
 
 const FIELDS = new Set(["name", "value", "labels", "timestamp", "id"]);
+/** Of the kept form: what only Weir's own decoders write. */
+const KEPT_FIELDS = new Set([...FIELDS, "kind", "detail"]);
 const DATABASE_FIELDS = new Set([
   "metric_name",
   "value",
@@ -80,15 +101,19 @@ const DATABASE_FIELDS = new Set([
 /** Checks one record of either form and brings it to the kept one. */
 export function validateMetric(input: unknown, context: ValidationContext): Result<Metric> {
   if (!isPlainObject(input)) return reject("not_an_object", "", "must be an object such as {name, value}");
+  const { isKept = false } = context;
   const isDatabaseForm = input.metric_name !== undefined && input.name === undefined;
-  const known = isDatabaseForm ? DATABASE_FIELDS : FIELDS;
+  const known = isDatabaseForm ? DATABASE_FIELDS : isKept ? KEPT_FIELDS : FIELDS;
   for (const field of Object.keys(input)) {
     if (!known.has(field)) return unknownField(field, isDatabaseForm ? "tags" : "labels");
   }
   const nameField = isDatabaseForm ? "metric_name" : "name";
   const name = input[nameField];
   const value = input.value;
-  const nameFault = checkName(name, nameField) ?? checkNumber(value) ?? checkOptionalText(input.id, "id");
+  const nameFault =
+    checkName(name, nameField) ??
+    (isKept ? checkKeptValue(value) : checkNumber(value)) ??
+    checkOptionalText(input.id, "id");
   if (nameFault) return { ok: false, error: nameFault };
 
   const labelsField = isDatabaseForm ? "tags" : "labels";
@@ -100,8 +125,20 @@ export function validateMetric(input: unknown, context: ValidationContext): Resu
 
   const timestamp = readTime(input.timestamp, context);
   if (!timestamp.ok) return timestamp;
-  const metric: Metric = { timestamp: timestamp.value, name: name as string, value: value as number, labels };
+  const metric: Metric = {
+    timestamp: timestamp.value,
+    name: name as string,
+    value: value as Metric["value"],
+    labels,
+  };
   if (typeof input.id === "string" && input.id !== "") metric.id = input.id;
+  if (isKept) {
+    const { kind, detail } = input;
+    const fault = checkKind(kind) ?? checkDetail(detail);
+    if (fault) return { ok: false, error: fault };
+    if (kind !== undefined) metric.kind = kind as MetricKind;
+    if (detail !== undefined) metric.detail = detail as JsonObject;
+  }
   return ok(metric);
 }
 
@@ -121,6 +158,25 @@ function checkNumber(value: unknown): Rejection | undefined {
   if (!Number.isFinite(value))
     return reject("not_finite", "value", "is beyond the range of a 64-bit float").error;
   return undefined;
+}
+
+/** Also a text for what JSON's numbers cannot carry, and null for what is not one number. */
+function checkKeptValue(value: unknown): Rejection | undefined {
+  if (value === null) return undefined;
+  if (typeof value !== "string") return checkNumber(value);
+  if (doubleToBits(value) !== undefined) return undefined;
+  return reject("wrong_type", "value", "must be a number, null, or one of +Inf, -Inf, NaN, stale").error;
+}
+
+function checkKind(kind: unknown): Rejection | undefined {
+  if (kind === undefined || METRIC_KINDS.some((known) => known === kind)) return undefined;
+  return reject("wrong_type", "kind", `must be one of ${METRIC_KINDS.join(", ")}`).error;
+}
+
+function checkDetail(detail: unknown): Rejection | undefined {
+  if (detail === undefined) return undefined;
+  if (!isPlainObject(detail)) return reject("wrong_type", "detail", "must be an object").error;
+  return checkJsonValue(detail, "detail");
 }
 
 function copyInstanceLabels(
@@ -144,7 +200,7 @@ function copyLabels(value: unknown, path: string, into: Record<string, string>):
     return reject("too_many_labels", path, `must hold at most ${MAX_LABELS} labels`).error;
   }
   for (const name of names) {
-    const nameFault = checkKey(name, () => "") ?? checkName(name, "");
+    const nameFault = checkName(name, "") ?? checkKey(name, () => "");
     if (nameFault) return { ...nameFault, path: joinPath(path, name).toWellFormed() };
     if (Object.hasOwn(into, name)) {
       return reject("forbidden_key", joinPath(path, name), `repeats the field ${name}`).error;

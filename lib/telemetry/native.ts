@@ -1,6 +1,7 @@
 // Weir's own JSON forms: from the bytes of a body to a list of records, each still unchecked or already refused.
 // Every form that the contract names for /api/v1/logs, /metrics and /events, NDJSON and CloudEvents among them.
 import { BATCHED, fromBinary, fromStructured, STRUCTURED } from "./cloudevents.ts";
+import { fromCollectd } from "./collectd.ts";
 import { hasMoreValuesThan, locateSyntaxError } from "./json-scan.ts";
 import { MAX_JSON_VALUES, MAX_RECORDS } from "./limits.ts";
 import { isPlainObject } from "./record.ts";
@@ -103,7 +104,9 @@ function looksLikeLines(text: string): boolean {
 }
 
 function decodeJson(signal: NativeSignal, json: unknown): Result<DecodedBody> {
-  if (Array.isArray(json)) return bounded(json, undefined, ok);
+  if (Array.isArray(json)) {
+    return bounded(signal === "metrics" ? fromCollectd(json, MAX_RECORDS) : json, undefined, ok);
+  }
   const listField = LIST_FIELD[signal];
   if (isPlainObject(json) && Object.hasOwn(json, listField)) {
     const list = json[listField];

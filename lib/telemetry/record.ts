@@ -19,6 +19,8 @@ export interface ValidationContext {
   receivedMs: number;
   /** At the edge times are bounded (−7 days … +10 minutes); a consumer may read a record much later. */
   enforceTimeRange: boolean;
+  /** The record comes from a decoder of ours, or from an envelope: the kept form is taken, which may say more. */
+  isKept?: boolean;
 }
 
 /** C0 controls and DEL: never part of a name. */
@@ -34,8 +36,11 @@ export function checkName(value: unknown, path: string): Rejection | undefined {
   if (value === undefined) return reject("missing_field", path, "is required").error;
   if (typeof value !== "string") return reject("wrong_type", path, "must be a text").error;
   if (value === "") return reject("invalid_name", path, "must not be empty").error;
+  // Its length first: one name may be referred to by each of many thousand records.
+  const fault = checkText(value, path, MAX_NAME_BYTES);
+  if (fault?.reason === "too_long") return fault;
   if (CONTROL.test(value)) return reject("invalid_name", path, "must not hold control characters").error;
-  return checkText(value, path, MAX_NAME_BYTES);
+  return fault;
 }
 
 /** An optional short text such as `service`, `host`, `id`, `key`. `null` counts as absent, an empty id or key too. */

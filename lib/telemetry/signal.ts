@@ -4,6 +4,7 @@ import { validateLog, type Log } from "./log.ts";
 import { validateMetric, type Metric } from "./metric.ts";
 import type { ValidationContext } from "./record.ts";
 import type { Result } from "./result.ts";
+import type { Span } from "./span.ts";
 
 export const SIGNALS = ["logs", "metrics", "events", "traces"] as const;
 export type Signal = (typeof SIGNALS)[number];
@@ -16,6 +17,7 @@ export interface RecordOf {
   logs: Log;
   metrics: Metric;
   events: Event;
+  traces: Span;
 }
 
 export type NativeRecord = RecordOf[NativeSignal];

@@ -54,8 +54,10 @@ describe("a record's way", () => {
   it("is found by the schedule where every poke was lost", async () => {
     const poke = vi
       .spyOn(Object.getPrototypeOf(env.PARTITION_CONSUMER), "getByName")
-      .mockImplementation(() => {
-        throw new Error("lost");
+      // Every namespace has this prototype; only the consumers' is out of reach.
+      .mockImplementation(function (this: DurableObjectNamespace, ...[name]: unknown[]) {
+        if (String(name).startsWith(`${GROUP}/`)) throw new Error("lost");
+        return this.get(this.idFromName(String(name)));
       });
     await postLogs("unpoked");
     poke.mockRestore();
@@ -75,7 +77,7 @@ describe("a record's way", () => {
     await postLogs("a", "b", "c");
     await drain("logs.raw");
     const lag = await getList<LagRow>("/api/v1/lag");
-    expect(lag).toHaveLength(9);
+    expect(lag).toHaveLength(12);
     const logs = lag.filter(({ topic }) => topic === "logs.raw");
     expect(logs.every((row) => row.lag === 0 && (row.committed ?? 0) === row.end)).toBe(true);
     expect(logs.reduce((sum, { records }) => sum + records, 0)).toBeGreaterThanOrEqual(3);

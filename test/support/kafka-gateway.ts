@@ -11,7 +11,7 @@ export interface KafkaGateway {
   fetch(request: Request): Promise<Response>;
 }
 
-const SIGNALS = ["logs", "metrics", "events"];
+const SIGNALS = ["logs", "metrics", "events", "traces"];
 
 export async function startKafkaGateway(): Promise<KafkaGateway> {
   const dataDir = mkdtempSync(join(tmpdir(), "weir-workers-"));

@@ -13,7 +13,7 @@ import type { WorkerHostProcessOptions, WorkerHostReport } from "../../cli/dev/w
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const devKey = "weir_dev_local00000000000000000000";
 
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 60_000;
 const stopTimeoutMs = 12_000;
 const pollMs = 25;
 

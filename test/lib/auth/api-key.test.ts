@@ -93,6 +93,28 @@ describe("a key", () => {
     expect(await isTakenWith(Number.NaN)).toBe(false);
   });
 
+  it("tells what it is bound to", async () => {
+    const limits = { requestsPerSecond: 5, burst: 10 };
+    const bound = storeOf({ ...STORED, signals: ["logs"], origins: ["https://a.example"], limits });
+    expect(await authenticate(KEY, bound, production)).toMatchObject({
+      signals: new Set(["logs"]),
+      origins: new Set(["https://a.example"]),
+      limits,
+    });
+  });
+
+  it("that was rotated is good with both secrets until the overlap's last millisecond", async () => {
+    const isTaken = async (secret: string, untilMs: number) => {
+      const previous = { secretSha256: hashSecret(SECRET), untilMs };
+      const rotated = storeOf({ ...STORED, secretSha256: hashSecret(`new${SECRET}`), previous });
+      return (await authenticate(`weir_k1_${secret}`, rotated, production)) !== undefined;
+    };
+    expect([await isTaken(SECRET, NOW_MS + 1), await isTaken(SECRET, NOW_MS)]).toEqual([true, false]);
+    expect(await isTaken(SECRET, Number.NaN)).toBe(false);
+    expect(await isTaken(`new${SECRET}`, NOW_MS)).toBe(true);
+    expect(await isTaken(`other${SECRET}`, NOW_MS + 1)).toBe(false);
+  });
+
   it("is not looked for in the store unless it has the form of one", async () => {
     const asked: string[] = [];
     const watching: KeyStore = {

@@ -1,11 +1,7 @@
-import { describe, expect, it } from "vitest";
-import { hashSecret, type KeyStore, type StoredKey } from "../../../lib/auth/api-key.ts";
-import {
-  createD1KeyStore,
-  KeyCache,
-  KeyStoreError,
-  type KeyDatabase,
-} from "../../../lib/auth/d1-key-store.ts";
+import { describe, expect, it, vi } from "vitest";
+import { authenticate, hashSecret, type KeyStore, type StoredKey } from "../../../lib/auth/api-key.ts";
+import { createD1KeyStore, KeyCache } from "../../../lib/auth/d1-key-store.ts";
+import { KeyStoreError, type KeyDatabase } from "../../../lib/auth/key-database.ts";
 
 const key = (id: string): StoredKey => ({
   id,
@@ -70,12 +66,56 @@ describe("the cache", () => {
     expect(await cached.find("a")).toBeUndefined();
   });
 
-  it("remembers no unknown id, so that a new key works at once and guesses take no memory", async () => {
+  it("asks once in 5 s for an id that is none, and never later for one that was just made", async () => {
     const store = new CountingStore();
-    const cached = new KeyCache().over(store, () => 0);
-    expect(await cached.find("a")).toBeUndefined();
+    let nowMs = 0;
+    const cache = new KeyCache();
+    const cached = cache.over(store, () => nowMs);
+    for (let i = 0; i < 100; i++) expect(await cached.find("a")).toBeUndefined();
+    expect(store.asked).toBe(1);
     store.keys.set("a", key("a"));
+    nowMs = 4_999;
+    expect(await cached.find("a")).toBeUndefined();
+    nowMs = 5_000;
     expect(await cached.find("a")).toBeDefined();
+    // Whoever made it says so, and then there is no wait.
+    await cached.find("b");
+    store.keys.set("b", key("b"));
+    cache.forget("b");
+    expect(await cached.find("b")).toBeDefined();
+  });
+
+  it("does not let guesses push keys out, and remembers at most 10,000 of them", async () => {
+    const store = new CountingStore();
+    store.keys.set("a", key("a"));
+    const cached = new KeyCache().over(store, () => 0);
+    await cached.find("a");
+    for (let i = 0; i <= 10_000; i++) await cached.find(`guess${i}`);
+    store.asked = 0;
+    await cached.find("a");
+    await cached.find("guess10000");
+    await cached.find("guess1");
+    expect(store.asked).toBe(0);
+    await cached.find("guess0");
+    expect(store.asked).toBe(1);
+  });
+
+  it("asks again for a secret that does not fit, once in 5 s: it may be newer than what is remembered", async () => {
+    const secrets = ["a".repeat(40), "b".repeat(40)];
+    const store = new CountingStore();
+    store.keys.set("a", { ...key("a"), secretSha256: hashSecret(secrets[0] ?? "") });
+    let nowMs = 0;
+    const cached = new KeyCache().over(store, () => nowMs);
+    const isTaken = async (secret = "") =>
+      (await authenticate(`weir_a_${secret}`, cached, { nowMs, isDevelopment: false })) !== undefined;
+    expect(await isTaken(secrets[0])).toBe(true);
+    store.keys.set("a", { ...key("a"), secretSha256: hashSecret(secrets[1] ?? "") });
+    nowMs = 5_000;
+    expect(await isTaken(secrets[1])).toBe(true);
+    expect(await isTaken(secrets[0])).toBe(false);
+    expect(store.asked).toBe(2);
+    for (let i = 0; i < 100; i++) expect(await isTaken("c".repeat(40))).toBe(false);
+    expect(store.asked).toBe(2);
   });
 
   it("holds at most 10,000 keys, and lets the one read longest ago go", async () => {
@@ -108,26 +148,38 @@ describe("the cache", () => {
   });
 });
 
-const answering = (all: (sql: string, id: string) => Promise<{ results: unknown[] }>): KeyDatabase => ({
-  prepare: (sql) => ({ bind: (id) => ({ all: () => all(sql, id) }) }),
+type Answer = (sql: string, values: unknown[]) => Promise<{ results: unknown[] }>;
+const answering = (all: Answer): KeyDatabase => ({
+  prepare: (sql) => ({ bind: (...values) => ({ all: () => all(sql, values) }) }),
 });
 
 describe("D1", () => {
   const row = {
     id: "a",
     tenant: "acme",
+    name: "shop",
     secret_sha256: "00",
     scopes: '["ingest","admin"]',
+    signals: null,
+    origins: null,
+    limits: null,
+    previous_sha256: null,
+    previous_until: null,
+    created_at: "2026-11-01T00:00:00.000Z",
+    created_by: null,
     expires_at: null,
+    rotated_at: null,
+    rotated_by: null,
     revoked_at: null,
+    revoked_by: null,
   };
   const find = (changes: object) =>
     createD1KeyStore(answering(async () => ({ results: [{ ...row, ...changes }] }))).find("a");
 
   it("is asked by a bound id, never by one in the statement", async () => {
-    const seen: string[] = [];
-    const db = answering(async (sql, id) => {
-      seen.push(sql, id);
+    const seen: unknown[] = [];
+    const db = answering(async (sql, values) => {
+      seen.push(sql, ...values);
       return { results: [] };
     });
     expect(await createD1KeyStore(db).find("x' OR 1")).toBeUndefined();
@@ -149,12 +201,53 @@ describe("D1", () => {
     ).toMatchObject({ expiresAtMs: Date.parse("2026-11-21T10:00:00.000Z"), isRevoked: true });
   });
 
-  it.each([{ scopes: '["root"]' }, { scopes: "ingest" }, { tenant: null }])(
-    "a row that is no key (%j) is no principal",
-    async (changes) => {
-      await expect(find(changes)).rejects.toBeInstanceOf(KeyStoreError);
-    },
-  );
+  it("tells what a key is bound to, and the secret before a rotation", async () => {
+    expect(
+      await find({
+        signals: '["logs"]',
+        origins: '["https://a.example"]',
+        limits: '{"requests_per_second":5,"burst":10,"bytes_per_second":7}',
+        previous_sha256: "11",
+        previous_until: "2026-11-21T10:00:00.000Z",
+      }),
+    ).toMatchObject({
+      signals: ["logs"],
+      origins: ["https://a.example"],
+      limits: { requestsPerSecond: 5, burst: 10, bytesPerSecond: 7 },
+      previous: { secretSha256: "11", untilMs: Date.parse("2026-11-21T10:00:00.000Z") },
+    });
+  });
+
+  // What binds a key and cannot be read must not be no bond.
+  it.each([
+    { scopes: '["root"]' },
+    { scopes: "ingest" },
+    { tenant: null },
+    { origins: "https://a.example" },
+    { signals: "{}" },
+    { limits: '{"burst":1}' },
+  ])("a row that is no key (%j) is no principal", async (changes) => {
+    await expect(find(changes)).rejects.toBeInstanceOf(KeyStoreError);
+  });
+
+  it("that does not answer is waited for 5 s", async () => {
+    vi.useFakeTimers();
+    try {
+      const db = answering(() => new Promise(() => {}));
+      const outcome = createD1KeyStore(db)
+        .find("a")
+        .then(
+          () => "found",
+          (error: Error) => error.name,
+        );
+      await vi.advanceTimersByTimeAsync(4_999);
+      expect(await Promise.race([outcome, Promise.resolve("waiting")])).toBe("waiting");
+      await vi.advanceTimersByTimeAsync(1);
+      expect(await outcome).toBe("KeyStoreError");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 
   it("that fails is an error to retry, without what it said", async () => {
     const db = answering(() => Promise.reject(new Error("D1_ERROR: secret detail")));

@@ -1,8 +1,9 @@
 import { env } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { withDeadline, type D1, type D1Value } from "../../../lib/storage/d1-database.ts";
 import { createD1QueryStore } from "../../../lib/storage/d1-query.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
-import { withDeadline } from "../../../lib/storage/d1-database.ts";
+import type { QueryStore, Row } from "../../../lib/storage/storage.ts";
 import { storageSuite } from "../../contract/storage.suite.ts";
 
 storageSuite("d1", async () => {
@@ -42,5 +43,121 @@ describe("D1's own traits", () => {
     );
     expect(named).toMatch(/metrics_by_name \(tenant=\? AND name=\?\)/);
     expect(named).not.toMatch(/TEMP B-TREE/);
+  });
+});
+
+/** What a query of the store asks D1, how D1 goes about it, and what it reads for it. */
+async function looked(ask: (store: QueryStore) => Promise<unknown>): Promise<{ plan: string; read: number }> {
+  let plan = "";
+  let read = 0;
+  const prepare = (sql: string) => ({
+    bind: (...values: D1Value[]) => ({
+      async all() {
+        const explained = env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind(...values);
+        const { results } = await explained.all<{ detail: string }>();
+        plan += results.map(({ detail }) => detail).join("\n");
+        const answer = await env.DB.prepare(sql)
+          .bind(...values)
+          .all<Record<string, D1Value>>();
+        read += answer.meta.rows_read;
+        return answer;
+      },
+    }),
+  });
+  await ask(createD1QueryStore({ prepare } as unknown as D1));
+  return { plan, read };
+}
+
+describe("what a query costs", () => {
+  const tenant = `t-${crypto.randomUUID()}`;
+  const page = { tenant, from: undefined, to: undefined, after: undefined, limit: 10 };
+  const hex = (number: number, digits: number) => number.toString(16).padStart(digits, "0");
+  const LONG_TRACE = hex(0xfff, 32);
+
+  beforeAll(async () => {
+    const row = <T>(record: T, index: number) => ({ tenant, offset: 0, index, record });
+    const timestamp = (i: number) => new Date(1_795_255_200_000 + i).toISOString();
+    await createD1StreamStore(env.DB).commit({
+      group: "cost",
+      topic: "cost",
+      partition: 0,
+      from: undefined,
+      next: { nextOffset: 1, incarnation: 0 },
+      deadLetters: [],
+      expired: 0,
+      committedAtMs: 0,
+      rows: {
+        logs: [],
+        events: [],
+        // Twenty names of 200 points each.
+        metrics: Array.from({ length: 4_000 }, (_, i) =>
+          row({ timestamp: timestamp(i), name: `n${10 + (i % 20)}`, value: i, labels: {} }, i),
+        ),
+        // 300 traces of ten spans each, and one of a thousand.
+        traces: Array.from({ length: 4_000 }, (_, i): Row<"traces"> => {
+          const trace = i < 3_000 ? hex(Math.floor(i / 10) + 1, 32) : LONG_TRACE;
+          return row(
+            {
+              timestamp: timestamp(i),
+              duration_ns: "1",
+              trace_id: trace,
+              span_id: hex(i + 1, 16),
+              ...(i % 10 === 0 && i < 3_000 ? {} : { parent_span_id: hex(1, 16) }),
+              name: "n",
+              kind: "server",
+              status: "ok",
+              attributes: {},
+              detail: {},
+            },
+            i,
+          );
+        }),
+      },
+    });
+  });
+
+  it("goes by the rows of a page, not by those stored", async () => {
+    const filters = { text: undefined, service: undefined, level: undefined };
+    const asks = [
+      (store: QueryStore) => store.metrics({ ...page, name: undefined, labels: {} }),
+      (store: QueryStore) => store.metrics({ ...page, name: "n11", labels: {} }),
+      (store: QueryStore) => store.logs({ ...page, ...filters }),
+      (store: QueryStore) => store.logs({ ...page, ...filters, service: "s" }),
+      (store: QueryStore) => store.events({ ...page, eventType: undefined }),
+      (store: QueryStore) => store.events({ ...page, eventType: "e" }),
+    ];
+    for (const ask of asks) {
+      const { plan, read } = await looked(ask);
+      expect(plan).toMatch(/^SEARCH \w+ USING (PRIMARY KEY|INDEX \w+) \(tenant=\?/);
+      expect(plan).not.toMatch(/TEMP B-TREE/);
+      expect(read).toBeLessThan(50);
+    }
+  });
+
+  it("goes by the traces listed, not by those stored", async () => {
+    const filters = { service: undefined, name: undefined, status: undefined, minDuration: undefined };
+    const { plan, read } = await looked((store) => store.traces({ ...page, ...filters }));
+    expect(plan).toMatch(/SEARCH spans USING (COVERING )?INDEX spans_at_root \(tenant=\?\)/);
+    expect(plan).toMatch(/SEARCH o USING (COVERING )?INDEX spans_by_trace \(tenant=\? AND trace_id=\?\)/);
+    expect(plan).not.toMatch(/SCAN (spans|o)\b|TEMP B-TREE FOR ORDER BY/);
+    expect(read).toBeLessThan(10 * 10 * 8);
+  });
+
+  it("goes by the spans told of a trace, not by those it has", async () => {
+    const { plan, read } = await looked((store) => store.spans(tenant, LONG_TRACE, 10));
+    expect(plan).toMatch(/SEARCH spans USING INDEX spans_by_trace \(tenant=\? AND trace_id=\?\)/);
+    expect(read).toBeLessThan(100);
+  });
+
+  it.each([
+    ["all names", { prefix: "", after: "", limit: 100 }],
+    ["a prefix behind the others", { prefix: "n25", after: "", limit: 100 }],
+    ["a page behind others", { prefix: "n", after: "n28", limit: 100 }],
+    ["a cursor from before the prefix", { prefix: "n25", after: "n10", limit: 100 }],
+  ])("goes by the names of metrics, not by their points: %s", async (_, query) => {
+    const { plan, read } = await looked((store) => store.metricNames({ tenant, ...query }));
+    expect(plan).toMatch(/metrics_by_name \(tenant=\? AND name>\?\)/);
+    expect(plan).not.toMatch(/SCAN (metrics|m)\b|TEMP B-TREE/);
+    expect(read).toBeLessThan(200);
   });
 });

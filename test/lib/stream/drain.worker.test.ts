@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createRestV2 } from "../../../lib/kafka/rest-v2.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
 import { drainPartition, type DrainSource } from "../../../lib/stream/drain.ts";
+import { decodeOtlp, encodeOtlp } from "../../../lib/telemetry/otlp/decode.ts";
 
 const store = createD1StreamStore(env.DB);
 const transport = createRestV2({ url: "http://kafka.test" });
@@ -101,6 +102,27 @@ describe("the consume loop", () => {
       state: "caught-up",
       records: 1,
       deadLetters: 1,
+    });
+  });
+
+  it("commits small messages one by one whose rows are large, whatever a read gave", async () => {
+    const latest: DrainSource = { ...source, topic: "logs.raw", signal: "logs", startAt: "latest" };
+    await drainPartition(latest, deps, BUDGET, undefined);
+    // 50 KB each on the topic; 33 MB each as rows, since each record has its resource with it.
+    const attributes = [{ key: "x", value: { stringValue: "y".repeat(4_000) } }];
+    const logRecords = Array.from({ length: 8_000 }, () => ({ severityNumber: 9 }));
+    const body = { resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] };
+    const request = decodeOtlp("logs", "json", new TextEncoder().encode(JSON.stringify(body)));
+    if (!request.ok) throw new Error(request.error.message);
+    const value = encodeOtlp("protobuf", request.value);
+    expect(value.length).toBeLessThan(60_000);
+    const records = Array.from({ length: 3 }, () => ({ partition: 1, key: null, value }));
+    await transport.produce("logs.raw", records);
+    expect(await drainPartition(latest, deps, BUDGET, undefined)).toMatchObject({
+      state: "caught-up",
+      commits: 3,
+      records: 24_000,
+      deadLetters: 0,
     });
   });
 

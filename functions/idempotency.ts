@@ -1,0 +1,40 @@
+// Looks an Idempotency-Key up: only a request that carries one pays for it.
+import { bodyHash, claimHash, type Claim } from "../lib/ingest/idempotency.ts";
+import { logger } from "../lib/observability/logger.ts";
+
+/** Objects that share a tenant's keys; each tenant has its own, so that none pushes another's keys out. */
+const SHARDS = 8;
+
+const DEADLINE_MS = 1_000;
+
+/**
+ * Whether the key has stood for another body within 24 h.
+ *
+ * `unknown`: the object did not answer. The request goes on all the same, since a look-up must not lose telemetry: a
+ * retry is still counted once by the consumers; only another body under the same key goes unseen. To be counted.
+ *
+ * @param body decoded
+ */
+export async function claimKey(
+  env: Env,
+  { tenant, signal, key, body }: { tenant: string; signal: string; key: string; body: Uint8Array },
+): Promise<Claim | "unknown"> {
+  const hash = claimHash(tenant, signal, key);
+  const shard = (hash[0] ?? 0) % SHARDS;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"unknown">((resolve) => {
+    timer = setTimeout(() => resolve("unknown"), DEADLINE_MS);
+  });
+  try {
+    const asked = env.IDEMPOTENCY.getByName(`${tenant}/${shard}`).claim(hash, bodyHash(body));
+    const claim = await Promise.race([asked, late]);
+    if (claim === "unknown") logger.warn("idempotency_unknown", { tenant, message: "no answer in time" });
+    return claim;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    logger.warn("idempotency_unknown", { tenant, message });
+    return "unknown";
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,21 @@
+// What clients threw away, summed by tenant and day. A report whose answer was lost and that is sent again counts twice:
+// it is a client's own word, and no part of the ledger's balance.
+import { withDeadline, type D1 } from "./d1-database.ts";
+import type { Discarded } from "../telemetry/client-report.ts";
+
+const ADD = `INSERT INTO client_reports (tenant, day, signal, reason, quantity) VALUES (?1, ?2, ?3, ?4, ?5)
+  ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity`;
+
+/** @throws StorageError */
+export async function addClientReport(
+  db: D1,
+  tenant: string,
+  discarded: readonly Discarded[],
+  nowMs: number,
+): Promise<void> {
+  const day = new Date(nowMs).toISOString().slice(0, 10);
+  const statements = discarded.map(({ signal, reason, quantity }) =>
+    db.prepare(ADD).bind(tenant, day, signal, reason, quantity),
+  );
+  await withDeadline("adding a client report", () => db.batch(statements));
+}

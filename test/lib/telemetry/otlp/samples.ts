@@ -1,0 +1,174 @@
+// What the OTLP tests share: fixtures, messages of any shape drawn from the message types, and the way back from the
+// details of kept records to the request.
+import { readFileSync } from "node:fs";
+import {
+  create,
+  ScalarType,
+  toBinary,
+  type DescField,
+  type DescMessage,
+  type Message,
+} from "@bufbuild/protobuf";
+import * as fc from "fast-check";
+import type { JsonObject, JsonValue } from "../../../../lib/telemetry/json-value.ts";
+import type { Result } from "../../../../lib/telemetry/result.ts";
+import { OTLP_SIGNALS, otlpRequest, requestSchemas } from "../../../../lib/telemetry/otlp/request.ts";
+import type { OtlpRequest, OtlpSignal } from "../../../../lib/telemetry/otlp/request.ts";
+
+const fixture = (name: string) =>
+  new Uint8Array(readFileSync(new URL(`../../../fixtures/otlp/${name}`, import.meta.url)));
+
+/** OTLP's published examples, and what Google's encoder makes of them. */
+export const EXAMPLES: { name: string; signal: OtlpSignal; json: Uint8Array; bytes: Uint8Array }[] = (
+  [
+    ["logs", "logs"],
+    ["events", "logs"],
+    ["metrics", "metrics"],
+    ["trace", "traces"],
+  ] as const
+).map(([name, signal]) => ({
+  name,
+  signal,
+  json: fixture(`${name}.json`),
+  bytes: fixture(`${name}.example.bin`),
+}));
+
+/** Requests with every field and kind, as Google's encoder writes them (test/fixtures/otlp/encode.py). */
+export const GOLDEN = OTLP_SIGNALS.map((signal) => ({ signal, bytes: fixture(`${signal}.bin`) }));
+
+export function valueOf<T>(result: Result<T>): T {
+  if (!result.ok) throw new Error(`${result.error.reason} ${result.error.path}: ${result.error.message}`);
+  return result.value;
+}
+
+export const bytesOf = ({ signal, message }: OtlpRequest): Uint8Array =>
+  toBinary<DescMessage>(requestSchemas[signal], message);
+
+// Any message
+
+const bits64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const signed64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const idBytes = fc.uint8Array({ maxLength: 16 });
+const text = fc.string({ unit: "binary", maxLength: 6 });
+/** protobuf-es does not write a −0 where 0 is the default. */
+const double = fc.double().map((value) => (Object.is(value, -0) ? 0 : value));
+
+function scalarOf(scalar: ScalarType): fc.Arbitrary<unknown> {
+  switch (scalar) {
+    case ScalarType.STRING:
+      return text;
+    case ScalarType.BOOL:
+      return fc.boolean();
+    case ScalarType.BYTES:
+      return idBytes;
+    case ScalarType.DOUBLE:
+    case ScalarType.FLOAT:
+      return double;
+    case ScalarType.INT64:
+    case ScalarType.SINT64:
+    case ScalarType.SFIXED64:
+      return signed64;
+    case ScalarType.UINT64:
+    case ScalarType.FIXED64:
+      return bits64;
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return fc.nat(2 ** 32 - 1);
+    case ScalarType.INT32:
+    case ScalarType.SINT32:
+    case ScalarType.SFIXED32:
+      return fc.integer();
+  }
+}
+
+function valueArbitrary(field: DescField, depth: number): fc.Arbitrary<unknown> {
+  const single = field.message
+    ? messageArbitrary(field.message, depth - 1)
+    : field.enum
+      ? fc.integer({ min: -1, max: 30 })
+      : scalarOf(field.scalar ?? ScalarType.STRING);
+  return field.fieldKind === "list" ? fc.array(single, { maxLength: 3 }) : single;
+}
+
+/** Any message of a type; below `depth` only scalars. */
+function messageArbitrary(desc: DescMessage, depth: number): fc.Arbitrary<Message> {
+  const usable = (field: DescField) => field.message === undefined || depth > 0;
+  const plain = desc.fields.filter((field) => field.oneof === undefined && usable(field));
+  const fields = Object.fromEntries(
+    plain.map((field) => [field.localName, fc.option(valueArbitrary(field, depth), { nil: undefined })]),
+  );
+  for (const oneof of desc.oneofs) {
+    const cases = oneof.fields
+      .filter(usable)
+      .map((field) => valueArbitrary(field, depth).map((value) => ({ case: field.localName, value })));
+    fields[oneof.localName] = fc.oneof(fc.constant({ case: undefined }), ...cases);
+  }
+  return fc.record(fields).map((init) => create(desc, init as never));
+}
+
+export const anyRequest: fc.Arbitrary<OtlpRequest> = fc
+  .constantFrom(...OTLP_SIGNALS)
+  .chain((signal) =>
+    messageArbitrary(requestSchemas[signal], 9).map((message) => otlpRequest(signal, message as never)),
+  );
+
+// The way back
+
+/** OTLP/JSON of the request whose records have these details, in order. */
+export function rebuild(signal: OtlpSignal, details: readonly JsonObject[]): JsonObject {
+  const names = {
+    logs: ["resourceLogs", "scopeLogs", "logRecords", "logRecord"],
+    metrics: ["resourceMetrics", "scopeMetrics", "metrics", "metric"],
+    traces: ["resourceSpans", "scopeSpans", "spans", "span"],
+  } as const;
+  const [resources, scopes, records, record] = names[signal];
+  const tree = new Tree();
+  for (const detail of details) {
+    const { resource, resourceSchemaUrl, scope, scopeSchemaUrl, ...own } = detail.otlp as JsonObject;
+    const inResource = tree.list(0, resources, { resource, schemaUrl: resourceSchemaUrl });
+    const inScope = tree.list(1, scopes, { scope, schemaUrl: scopeSchemaUrl }, inResource);
+    if (signal !== "metrics") {
+      tree.push(inScope, records, own[record] as JsonValue);
+      continue;
+    }
+    const { kind, aggregationTemporality, isMonotonic, ...described } = own.metric as {
+      kind: string;
+    } & JsonObject;
+    const metric = tree.list(2, records, described, inScope, kind);
+    const data = (metric[kind] ??= defined({ aggregationTemporality, isMonotonic })) as JsonObject;
+    tree.push(data, "dataPoints", own.dataPoint as JsonValue);
+  }
+  return tree.root;
+}
+
+const defined = (object: Record<string, JsonValue | undefined>): JsonObject =>
+  Object.fromEntries(
+    Object.entries(object).filter((entry): entry is [string, JsonValue] => entry[1] !== undefined),
+  );
+
+/** Neighbours with equal heads are one. */
+class Tree {
+  readonly root: JsonObject = {};
+  #last: { head: string; node: JsonObject }[] = [];
+
+  list(
+    level: number,
+    field: string,
+    head: Record<string, JsonValue | undefined>,
+    parent = this.root,
+    kind = "",
+  ): JsonObject {
+    const key = kind + JSON.stringify(head);
+    const last = this.#last[level];
+    if (last?.head === key) return last.node;
+    const node = defined(head);
+    this.#last.length = level;
+    this.#last[level] = { head: key, node };
+    this.push(parent, field, node);
+    return node;
+  }
+
+  push(parent: JsonObject, field: string, value: JsonValue): void {
+    ((parent[field] ??= []) as JsonValue[]).push(value);
+  }
+}

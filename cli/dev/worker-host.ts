@@ -52,11 +52,30 @@ async function start({ schedule = true, ...options }: WorkerHostProcessOptions):
   });
   const { url, workerdPid, migrated, crons } = host;
   if (migrated.length > 0) process.stdout.write(`D1 migrations applied: ${migrated.join(", ")}\n`);
+  if (await isMisconfigured(url)) {
+    const message = "a setting is wrong, and every request would be refused; the line above names it";
+    process.stderr.write(`${message}\n`);
+    report({ type: "failed", message });
+    return end(1);
+  }
   const due = crons.map((cron) => ({ cron, isDue: parseCron(cron) }));
   report({ type: "ready", url, workerdPid, migrated });
   if (schedule) {
     void tick(crons);
     scheduleNextMinute((at) => tick(due.filter(({ isDue }) => isDue(at)).map(({ cron }) => cron)));
+  }
+}
+
+/** Some settings only the worker can judge, such as SCRUB_RULES. */
+async function isMisconfigured(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(probeTimeoutMs) });
+    if (response.ok) return false;
+    const problem = (await response.json()) as { code?: unknown } | null;
+    return problem?.code === "misconfigured";
+  } catch {
+    // Whatever else is wrong shows by itself.
+    return false;
   }
 }
 

@@ -85,7 +85,10 @@ export function parseScrubRules(
   }
   const parsed = scrubRulesShape.safeParse(given);
   if (!parsed.success) {
-    const error = parsed.error.issues.map(({ path, message }) => ({ path: spell(path), message }));
+    const error = parsed.error.issues.map(({ path, message }) => ({
+      path: spell(path).toWellFormed(),
+      message: message.toWellFormed(),
+    }));
     return { ok: false, error };
   }
   const rules = parsed.data.map((rule, index): ScrubRule => {

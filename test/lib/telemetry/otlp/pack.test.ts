@@ -17,7 +17,8 @@ import { packOtlp } from "../../../../lib/telemetry/otlp/pack.ts";
 import { otlpRecords } from "../../../../lib/telemetry/otlp/records.ts";
 import { otlpRequest, requestSchemas, type OtlpRequest } from "../../../../lib/telemetry/otlp/request.ts";
 import { writeWeirField } from "../../../../lib/telemetry/otlp/weir-field.ts";
-import { anyRequest, bytesOf, EXAMPLES, GOLDEN, rebuild, valueOf } from "./samples.ts";
+import { rebuild } from "../../../support/otlp-rebuild.ts";
+import { anyRequest, bytesOf, EXAMPLES, GOLDEN, valueOf } from "./samples.ts";
 
 const HEADER = { tenant: "acmé", batch: "b-1", receivedMs: 1_763_719_200_123, agentVersion: "0.1.0" };
 const all = () => true;

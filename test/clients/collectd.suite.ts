@@ -80,7 +80,7 @@ export function collectdSuite(url: () => string): void {
         await untilConsumed(url());
         const common = { timestamp, labels: { host: "web-1" } };
         const rows = await Promise.all(
-          ["gauge", "derive", "load_shortterm", "load_midterm", "load_longterm"].map((name) =>
+          ["gauge", "derive_total", "load_shortterm", "load_midterm", "load_longterm"].map((name) =>
             metricsOf(url(), `collectd_${plugin}_${name}`),
           ),
         );

@@ -22,7 +22,8 @@ describe.skipIf(!realKafka.available)(`a broker away for 10 s ${realKafka.why}`,
       () => dataDir.remove(),
       () => kafka.close(),
     );
-    for (const topic of ["logs.raw", "metrics.raw", "events.raw"]) await kafka.createTopic(topic, 3);
+    for (const topic of ["logs.raw", "metrics.raw", "events.raw", "traces.raw"])
+      await kafka.createTopic(topic, 3);
     path = dataDir.path;
   });
   let path = "";

@@ -33,7 +33,7 @@ describe("settings of npm start", () => {
       kafkaElsewhere: "127.0.0.1:18082 (rest-v2)",
       devKey: "weir_dev_local00000000000000000000",
       agentKey: "weir_dev_local00000000000000000000",
-      bindings: { ENVIRONMENT: "development" },
+      bindings: { ENVIRONMENT: "development", LOG_REQUESTS: "errors" },
     });
   });
 
@@ -46,6 +46,7 @@ describe("settings of npm start", () => {
       const { bindings, port } = settingsOf({ KEY_STRATEGY: "random", DEFAULT_TENANT: "", PATH: "/bin" });
       expect(bindings).toEqual({
         ENVIRONMENT: "development",
+        LOG_REQUESTS: "errors",
         KEY_STRATEGY: "random",
         DEFAULT_TENANT: "acme",
       });
@@ -137,6 +138,7 @@ export class Counter extends DurableObject {
 }
 export default {
   async fetch(request, env) {
+    if (new URL(request.url).pathname === "/healthz") return Response.json({ status: "healthy" });
     const count = await env.COUNTER.get(env.COUNTER.idFromName("one")).next();
     const { results } = await env.DB.prepare("SELECT text FROM notes ORDER BY text").all();
     return Response.json({ count, notes: results.map((row) => row.text), vars: [env.FROM_FILE, env.ENVIRONMENT] });

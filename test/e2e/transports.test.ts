@@ -11,7 +11,7 @@ import { realKafka, startRealKafka, type RealKafka } from "../support/real-kafka
 import { startWeir } from "../support/start.ts";
 import { firstMinuteSuite, type FirstMinute } from "./first-minute.suite.ts";
 
-const TOPICS = ["logs.raw", "metrics.raw", "events.raw"];
+const TOPICS = ["logs.raw", "metrics.raw", "events.raw", "traces.raw"];
 const PARTITIONS = 3;
 
 type Message = { key: string; value: string };

@@ -1,5 +1,6 @@
 // What this isolate counts, and its way into the totals of the whole deployment: by waitUntil behind answers, never in
 // their way. Module scope holds plain data only; each delivery's promise belongs to the invocation that makes it.
+import { within } from "../lib/kafka/timer.ts";
 import type { KafkaTransport } from "../lib/kafka/transport.ts";
 import { addCounts, type Counts } from "../lib/observability/counts.ts";
 import { Flusher } from "../lib/observability/flusher.ts";
@@ -115,16 +116,10 @@ type Failed = { ok: false; message: string };
 
 /** An object that is away, or late, is an answer too. */
 async function withinDeadline<T>(call: () => Promise<T>): Promise<T | Failed> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<Failed>((resolve) => {
-    const message = `no answer within ${SHARD_DEADLINE_MS} ms`;
-    timer = setTimeout(() => resolve({ ok: false, message }), SHARD_DEADLINE_MS);
-  });
   try {
-    return await Promise.race([call(), late]);
+    const late = () => new Error(`no answer within ${SHARD_DEADLINE_MS} ms`);
+    return await within(SHARD_DEADLINE_MS, call(), late);
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }

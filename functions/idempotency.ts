@@ -1,5 +1,6 @@
 // Looks an Idempotency-Key up: only a request that carries one pays for it.
 import { bodyHash, claimHash, type Claim } from "../lib/ingest/idempotency.ts";
+import { within } from "../lib/kafka/timer.ts";
 import { logger } from "../lib/observability/logger.ts";
 
 /** Objects that share a tenant's keys; each tenant has its own, so that none pushes another's keys out. */
@@ -21,20 +22,12 @@ export async function claimKey(
 ): Promise<Claim | "unknown"> {
   const hash = claimHash(tenant, signal, key);
   const shard = (hash[0] ?? 0) % SHARDS;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"unknown">((resolve) => {
-    timer = setTimeout(() => resolve("unknown"), DEADLINE_MS);
-  });
   try {
     const asked = env.IDEMPOTENCY.getByName(`${tenant}/${shard}`).claim(hash, bodyHash(body));
-    const claim = await Promise.race([asked, late]);
-    if (claim === "unknown") logger.warn("idempotency_unknown", { tenant, message: "no answer in time" });
-    return claim;
+    return await within(DEADLINE_MS, asked, () => new Error("no answer in time"));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     logger.warn("idempotency_unknown", { tenant, message });
     return "unknown";
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,10 +1,11 @@
 // What the intake answers, from what became of the records: 202 all accepted, 207 some, 400 none good, 503 none
 // durable. One place maps verdicts to the wire.
-import { problem, type ProblemError } from "../lib/http/problem.ts";
+import { problem, rejectionProblem, type ProblemError } from "../lib/http/problem.ts";
 import type { KafkaError } from "../lib/kafka/errors.ts";
 import type { AcceptOutcome } from "../lib/ingest/accept.ts";
 import type { Rejection } from "../lib/telemetry/result.ts";
 import type { Verdict } from "../lib/ingest/prepared.ts";
+import { retryAfterSeconds } from "./kafka-problem.ts";
 
 export interface AnswerOptions {
   batch: string;
@@ -12,9 +13,6 @@ export interface AnswerOptions {
   /** `?results=all`: the good records are listed too. */
   listAll: boolean;
 }
-
-/** What a client is asked to wait when Kafka is away and has not said how long, in seconds. */
-const RETRY_AFTER_S = 2;
 
 export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Response {
   const { verdicts } = outcome;
@@ -41,29 +39,23 @@ export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Re
     ...(listed ? { results: listed } : {}),
   };
   const headers = new Headers({ "Content-Type": "application/json", "X-Request-Id": options.requestId });
-  if (waiting > 0) headers.set("Retry-After", String(RETRY_AFTER_S));
+  if (waiting > 0) headers.set("Retry-After", String(retryAfterSeconds(undefined)));
   return new Response(JSON.stringify(body), { status: isPartial ? 207 : 202, headers });
 }
 
 /** What a form's `refuse` is where nothing else is asked for: a problem. */
 export function refusal(requestId: string) {
-  return ({ reason, path, message }: Rejection, headers: Record<string, string>, subject = "The body") =>
-    problem(reason, {
-      detail: `${path === "" ? subject : `\`${path}\``} ${message}.`,
-      requestId,
-      errors: [{ path, reason, message }],
-      headers,
-    });
+  return (rejection: Rejection, headers: Record<string, string>, subject?: string) =>
+    rejectionProblem(rejection, requestId, headers, subject);
 }
 
 /** 503: nothing of the request is known to be durable, so the client is to send it again as it is. */
 export function kafkaUnavailable(error: KafkaError | undefined, requestId: string): Response {
-  const seconds = Math.max(RETRY_AFTER_S, Math.ceil((error?.retryAfterMs ?? 0) / 1000));
   return problem("kafka_unavailable", {
     // The code says enough: addresses and messages of the cluster are for the operator's log, not for clients.
     detail: `Kafka did not confirm the records (${error?.code ?? "unavailable"}), so none is accepted. Send the request again.`,
     requestId,
-    headers: { "Retry-After": String(seconds) },
+    headers: { "Retry-After": String(retryAfterSeconds(error)) },
   });
 }
 

@@ -1,6 +1,6 @@
 // What every way into the intake goes through, whatever its protocol: quota, admission, body, decoding, identity, the
 // rules of the edge, Kafka, and the answer in the protocol's own form. A protocol is an IntakeForm.
-import { readBody, ACCEPTED_ENCODINGS } from "../lib/http/body.ts";
+import { ACCEPTED_ENCODINGS, declaredBytes, readBody } from "../lib/http/body.ts";
 import { produceMessages, type AcceptOutcome } from "../lib/ingest/accept.ts";
 import { admission, type Ticket } from "../lib/ingest/admission.ts";
 import { readClockSkew } from "../lib/ingest/clock-skew.ts";
@@ -225,11 +225,6 @@ function overloaded<B>(c: AppContext, form: IntakeForm<B>): Response {
     "has as many bytes in hand as it can hold; send the request again",
   );
   return refuse(c, form, error, { "Retry-After": "1" }, "The intake");
-}
-
-function declaredBytes(headers: Headers): number | undefined {
-  const declared = headers.get("content-length");
-  return declared !== null && /^\d{1,15}$/.test(declared) ? Number(declared) : undefined;
 }
 
 function newBatch(nowMs: number): string {

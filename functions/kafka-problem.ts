@@ -20,7 +20,12 @@ const REASONS: Record<KafkaErrorCode, Reason> = {
   unsupported: "unsupported",
 };
 
+/** What a client is asked to wait when Kafka is away and has not said how long. */
 const RETRY_AFTER_S = 2;
+
+export function retryAfterSeconds(error: KafkaError | undefined): number {
+  return Math.max(RETRY_AFTER_S, Math.ceil((error?.retryAfterMs ?? 0) / 1000));
+}
 
 export function reasonOf(error: KafkaError): Reason {
   return REASONS[error.code];
@@ -36,12 +41,11 @@ export function kafkaProblem(
   requestId: string,
   { isOperator, extra = {} }: KafkaProblemOptions,
 ): Response {
-  const seconds = Math.max(RETRY_AFTER_S, Math.ceil((error.retryAfterMs ?? 0) / 1000));
   const told = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
   return problem(reasonOf(error), {
     detail: isOperator ? told : `Kafka did not do what this takes (${error.code}).`,
     requestId,
-    headers: error.retryable ? { "Retry-After": String(seconds) } : {},
+    headers: error.retryable ? { "Retry-After": String(retryAfterSeconds(error)) } : {},
     extra: { kafka_code: error.code, ...extra },
   });
 }

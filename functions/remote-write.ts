@@ -2,7 +2,7 @@
 // refused and the others written (senders never repeat a 4xx); 503 when Kafka did not confirm all of it: the sender
 // repeats the whole request, and the batch, made of the body, counts what was written before once.
 import { readBody } from "../lib/http/body.ts";
-import { problem, type ProblemError } from "../lib/http/problem.ts";
+import { problem, rejectionProblem, type ProblemError } from "../lib/http/problem.ts";
 import type { AcceptOutcome } from "../lib/ingest/accept.ts";
 import { prepareRecords, type RecordsBody } from "../lib/ingest/prepare-records.ts";
 import type { KafkaError } from "../lib/kafka/errors.ts";
@@ -42,13 +42,8 @@ export function remoteWriteForm(headers: Headers, requestId: string): IntakeForm
     prepare: prepareRecords,
     answer: (outcome, { elements }) =>
       answerRemoteWrite(outcome, { version: version.ok ? version.value : "v1", elements, requestId }),
-    refuse: ({ reason, path, message }, headers, subject = "The body") =>
-      problem(reason, {
-        detail: `${path === "" ? subject : `\`${path}\``} ${message}.`,
-        requestId,
-        errors: [{ path, reason, message }],
-        headers: { ...nothingWritten, ...headers },
-      }),
+    refuse: (rejection, headers, subject) =>
+      rejectionProblem(rejection, requestId, { ...nothingWritten, ...headers }, subject),
     unavailable: (error) => unavailable(error, requestId, nothingWritten),
   };
 }

@@ -4,7 +4,7 @@ import { authenticate, credentialOf, mayComeFrom, type Principal, type Scope } f
 import { createD1KeyStore } from "../lib/auth/d1-key-store.ts";
 import { KeyStoreError } from "../lib/auth/key-database.ts";
 import { ConfigError } from "../lib/config/config.ts";
-import { problem } from "../lib/http/problem.ts";
+import { problem, rejectionProblem } from "../lib/http/problem.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { StorageError } from "../lib/storage/storage.ts";
@@ -113,16 +113,11 @@ function isForeignPage(c: AppContext): boolean {
 /** A refusal of the request as a whole; `subject` is what the rejection's message speaks of where it has no path. */
 export function refuse(
   c: AppContext,
-  { reason, path, message }: Rejection,
+  rejection: Rejection,
   headers: Record<string, string> = {},
-  subject = "The body",
+  subject?: string,
 ): Response {
-  return problem(reason, {
-    detail: `${path === "" ? subject : `\`${path}\``} ${message}.`,
-    requestId: c.get("requestId"),
-    errors: [{ path, reason, message }],
-    headers,
-  });
+  return rejectionProblem(rejection, c.get("requestId"), headers, subject);
 }
 
 /** What was thrown: Kafka's by its code, a store that does not answer is 503, anything else is a fault of ours. */

@@ -2,6 +2,7 @@
 // middlewares, so that refusals and failures are seen too. Nothing in here may fail a request that was answered.
 import type { Context, MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
+import { declaredBytes } from "../lib/http/body.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { requestEvents, type RequestEvent, type RequestEvents } from "../lib/observability/request-events.ts";
 import {
@@ -134,7 +135,7 @@ function answered(c: Context, startMs: number): AnsweredRequest {
     ...facts,
     tenant: facts.tenant ?? principal?.tenant,
     keyId: facts.keyId ?? principal?.keyId,
-    bytesIn: facts.bytesIn ?? declaredBytes(c),
+    bytesIn: facts.bytesIn ?? declaredBytes(c.req.raw.headers),
     reason: facts.reason ?? headers.get(REASON_HEADER) ?? undefined,
     requestId,
     traceId: trace.traceId,
@@ -150,11 +151,6 @@ function answered(c: Context, startMs: number): AnsweredRequest {
 /** The pattern of the handler, not of the middleware around it. */
 function routeOf(c: Context): string {
   return matchedRoutes(c).findLast(({ method }) => method !== "ALL")?.path ?? UNMATCHED;
-}
-
-function declaredBytes(c: Context): number | undefined {
-  const declared = c.req.header("content-length");
-  return declared !== undefined && /^\d{1,15}$/.test(declared) ? Number(declared) : undefined;
 }
 
 function titleOf(reason: string | undefined): string | undefined {

@@ -1,9 +1,9 @@
 // Small JSON bodies that are checked by their zod shape (administration, client reports): all faults are told at once.
 import type { z } from "zod";
-import { ACCEPTED_ENCODINGS, readBody } from "../lib/http/body.ts";
+import { ACCEPTED_ENCODINGS, parseJsonBody, readBody } from "../lib/http/body.ts";
 import { problem } from "../lib/http/problem.ts";
 import { parseShape } from "../lib/http/shape-fault.ts";
-import { reject, type Rejection, type Result } from "../lib/telemetry/result.ts";
+import type { Rejection, Result } from "../lib/telemetry/result.ts";
 import { refuse, type AppContext } from "./request-context.ts";
 
 /** @param empty what no body at all stands for, where it may be left out */
@@ -15,19 +15,9 @@ export async function readShape<T>(
 ): Promise<Result<T, [Rejection, ...Rejection[]]>> {
   const bytes = await readBody(c.req.raw, { sent: maxBytes, decoded: maxBytes });
   if (!bytes.ok) return only(bytes);
-  let body: unknown = empty;
-  if (bytes.value.length > 0 || empty === undefined) {
-    try {
-      body = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes.value));
-    } catch (error) {
-      return only(
-        error instanceof SyntaxError
-          ? reject("malformed_json", "", "is not JSON")
-          : reject("invalid_utf8", "", "is not UTF-8"),
-      );
-    }
-  }
-  return parseShape(shape, body);
+  if (bytes.value.length === 0 && empty !== undefined) return parseShape(shape, empty);
+  const body = parseJsonBody(bytes.value);
+  return body.ok ? parseShape(shape, body.value) : only(body);
 }
 
 function only({ error }: { error: Rejection }): { ok: false; error: [Rejection] } {

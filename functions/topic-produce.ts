@@ -2,7 +2,7 @@
 // own, and once Kafka is away the rest is not tried.
 import { Hono } from "hono";
 import { z } from "zod";
-import { ACCEPTED_ENCODINGS, readBody } from "../lib/http/body.ts";
+import { ACCEPTED_ENCODINGS, parseJsonBody, readBody } from "../lib/http/body.ts";
 import { problem, type ProblemError } from "../lib/http/problem.ts";
 import { producedShape, topicNameShape } from "../lib/http/topic-shape.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
@@ -78,14 +78,9 @@ defineRoute(
 async function readMessages(c: AppContext): Promise<Result<Result<MessageInput>[]>> {
   const bytes = await readBody(c.req.raw);
   if (!bytes.ok) return bytes;
-  let body: unknown;
-  try {
-    body = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes.value));
-  } catch (error) {
-    return error instanceof SyntaxError
-      ? reject("malformed_json", "", "is not JSON")
-      : reject("invalid_utf8", "", "is not UTF-8");
-  }
+  const json = parseJsonBody(bytes.value);
+  if (!json.ok) return json;
+  const body = json.value;
   if (typeof body !== "object" || body === null || !("messages" in body))
     return ok([parseMessage(body, "message")]);
   const { messages, ...rest } = body;

@@ -8,6 +8,12 @@ import { ok, reject, type Result } from "../telemetry/result.ts";
 /** What goes into Accept-Encoding when another one was sent (RFC 9110, 12.5.3). */
 export const ACCEPTED_ENCODINGS = "gzip, deflate";
 
+/** Content-Length; undefined where it is not told (chunked), or is no number. */
+export function declaredBytes(headers: Headers): number | undefined {
+  const declared = headers.get("content-length");
+  return declared !== null && /^\d{1,15}$/.test(declared) ? Number(declared) : undefined;
+}
+
 /** In bytes, as sent and as decompressed. */
 export interface BodyLimits {
   sent: number;
@@ -63,6 +69,17 @@ async function readLimited(request: Request, maxBytes: number): Promise<Result<U
   }
   const [only] = chunks;
   return ok(chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes));
+}
+
+/** A small body's JSON; native.ts says of a large one where it breaks. */
+export function parseJsonBody(bytes: Uint8Array): Result<unknown> {
+  try {
+    return ok(JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)));
+  } catch (error) {
+    return error instanceof SyntaxError
+      ? reject("malformed_json", "", "is not JSON")
+      : reject("invalid_utf8", "", "is not UTF-8");
+  }
 }
 
 type Decompress = (bytes: Uint8Array, maxBytes: number) => Result<Uint8Array>;

@@ -1,6 +1,7 @@
 // Every error's body: RFC 9457 problem details, with Weir's `code` (one of reasons.ts), `request_id` and, where
 // records are concerned, `errors` that name each by index, path and reason.
 import { reasons, type Reason } from "../telemetry/reasons.ts";
+import type { Rejection } from "../telemetry/result.ts";
 
 export interface ProblemError {
   /** Place of the record in the request; absent when the request as a whole is meant. */
@@ -42,4 +43,22 @@ export function problem(reason: Reason, options: ProblemOptions): Response {
   // For whoever reads no body: the request log, and HEAD.
   headers.set("X-Weir-Reason", reason);
   return new Response(JSON.stringify(body), { status, headers });
+}
+
+/**
+ * A refusal of the request as a whole.
+ * @param subject what the rejection's message speaks of where it has no path
+ */
+export function rejectionProblem(
+  { reason, path, message }: Rejection,
+  requestId: string,
+  headers: Record<string, string> = {},
+  subject = "The body",
+): Response {
+  return problem(reason, {
+    detail: `${path === "" ? subject : `\`${path}\``} ${message}.`,
+    requestId,
+    errors: [{ path, reason, message }],
+    headers,
+  });
 }

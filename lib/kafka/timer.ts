@@ -19,7 +19,7 @@ export const systemTimer: Timer = {
 export async function within<T>(
   timeoutMs: number,
   promise: Promise<T>,
-  late: () => KafkaError,
+  late: () => Error,
   timer: Timer = systemTimer,
 ): Promise<T> {
   let giveUp: (() => void) | undefined;

@@ -14,6 +14,9 @@ export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const devKey = "weir_dev_local00000000000000000000";
 
 const startTimeoutMs = 60_000;
+/** Miniflare is ready within some 3 s; once in some hundred starts on a busy machine it never is. */
+const workerStartTimeoutMs = 25_000;
+const workerStarts = 2;
 const stopTimeoutMs = 12_000;
 const pollMs = 25;
 
@@ -131,6 +134,21 @@ export async function startWorkerProcess(
   options: Omit<WorkerHostProcessOptions, "root"> & { root?: string },
 ): Promise<WorkerProcess> {
   await build(options.scriptPath === undefined ? ["dev", "worker"] : ["dev"]);
+  for (let left = workerStarts; ; left--) {
+    const started = await startOnce(options);
+    if (started) return started;
+    if (left === 1)
+      throw new Error(`the worker was not ready within ${workerStartTimeoutMs} ms, ${workerStarts} times`);
+    process.stderr.write(
+      `the worker was not ready within ${workerStartTimeoutMs} ms; it is started once more\n`,
+    );
+  }
+}
+
+/** @returns undefined when it did not become ready in time; it is ended then */
+async function startOnce(
+  options: Omit<WorkerHostProcessOptions, "root"> & { root?: string },
+): Promise<WorkerProcess | undefined> {
   const child = fork(join(root, "dist", "worker-host.mjs"), {
     detached: true,
     execArgv: [],
@@ -141,7 +159,16 @@ export async function startWorkerProcess(
     stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const ended = once(child, "exit");
   child.send({ type: "start", options: { root, schedule: false, ...options } });
-  const ready = await messageOf(child, "ready");
+  const late = new AbortController();
+  const ready = await Promise.race([
+    messageOf(child, "ready"),
+    sleep(workerStartTimeoutMs, undefined, { signal: late.signal }),
+  ]).finally(() => late.abort());
+  if (!ready) {
+    signalQuietly(-(child.pid ?? 0), "SIGKILL");
+    await ended;
+    return undefined;
+  }
   return {
     url: ready.url,
     process: child,

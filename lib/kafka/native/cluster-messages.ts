@@ -1,5 +1,14 @@
 // The messages that tell of brokers, topics and groups, and that change them. In the grammars, `*` marks a list.
-import { type Message, readList, readNullableText, readText, writeList, writeText } from "./message.ts";
+import {
+  type Message,
+  readList,
+  readNullableText,
+  readPartition,
+  readText,
+  writeList,
+  writePartition,
+  writeText,
+} from "./message.ts";
 
 export interface PartitionMetadata {
   errorCode: number;
@@ -169,22 +178,13 @@ export const offsetCommitMessage: Message<
   write(writer, { group, topic, partition, offset }) {
     // No generation and no member: a group that only keeps offsets.
     writeText(writeText(writer, group).appendInt32(-1), "");
-    writeList(writer, [topic], (name) => {
-      writeText(writer, name);
-      writeList(writer, [partition], (index) =>
-        writeText(writer.appendInt32(index).appendInt64(BigInt(offset)), null),
-      );
-    });
+    writePartition(writer, topic, partition, (rest) => writeText(rest.appendInt64(BigInt(offset)), null));
   },
   read(reader) {
     reader.skip(4);
-    const [answer] = readList(reader, () => {
-      readText(reader);
-      return readList(reader, () => {
-        reader.skip(4);
-        return { errorCode: reader.readInt16() };
-      });
-    }).flat();
+    const answer = readPartition(reader, () => {
+      return { errorCode: reader.readInt16() };
+    });
     return answer ?? { errorCode: -1 };
   },
 };
@@ -199,22 +199,15 @@ export const offsetFetchMessage: Message<
   version: 3,
   write(writer, { group, topic, partition }) {
     writeText(writer, group);
-    writeList(writer, [topic], (name) => {
-      writeText(writer, name);
-      writeList(writer, [partition], (index) => writer.appendInt32(index));
-    });
+    writePartition(writer, topic, partition);
   },
   read(reader) {
     reader.skip(4);
-    const [answer] = readList(reader, () => {
-      readText(reader);
-      return readList(reader, () => {
-        reader.skip(4);
-        const offset = Number(reader.readInt64());
-        readNullableText(reader);
-        return { errorCode: reader.readInt16(), offset };
-      });
-    }).flat();
+    const answer = readPartition(reader, () => {
+      const offset = Number(reader.readInt64());
+      readNullableText(reader);
+      return { errorCode: reader.readInt16(), offset };
+    });
     const errorCode = reader.readInt16();
     return errorCode !== 0 || !answer ? { errorCode, offset: -1 } : answer;
   },

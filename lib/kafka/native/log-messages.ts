@@ -1,6 +1,14 @@
 // The messages that write and read logs. In the grammars, `*` marks a list.
 import { Buffer } from "node:buffer";
-import { type Message, readList, readText, writeList, writeText } from "./message.ts";
+import {
+  type Message,
+  readList,
+  readPartition,
+  readText,
+  writeList,
+  writePartition,
+  writeText,
+} from "./message.ts";
 import type { AbortedTransaction } from "./record-batch.ts";
 
 const ALL_REPLICAS = -1;
@@ -78,37 +86,25 @@ export const fetchMessage: Message<FetchQuestion, FetchAnswer> = {
   write(writer, { topic, partition, offset, maxBytes, waitMs }) {
     writer.appendInt32(CONSUMER).appendInt32(waitMs).appendInt32(1).appendInt32(maxBytes);
     writer.appendInt8(READ_COMMITTED).appendInt32(0).appendInt32(NO_EPOCH);
-    writeList(writer, [topic], (name) => {
-      writeText(writer, name);
-      writeList(writer, [partition], (index) =>
-        writer
-          .appendInt32(index)
-          .appendInt32(NO_EPOCH)
-          .appendInt64(BigInt(offset))
-          .appendInt64(-1n)
-          .appendInt32(maxBytes),
-      );
-    });
+    writePartition(writer, topic, partition, (rest) =>
+      rest.appendInt32(NO_EPOCH).appendInt64(BigInt(offset)).appendInt64(-1n).appendInt32(maxBytes),
+    );
     writer.appendInt32(0);
   },
   read(reader) {
     reader.skip(4);
     const errorCode = reader.readInt16();
     reader.skip(4);
-    const [answer] = readList(reader, () => {
-      readText(reader);
-      return readList(reader, () => {
-        reader.skip(4);
-        const partitionErrorCode = reader.readInt16();
-        reader.skip(24);
-        const aborted = readList(reader, () => ({
-          producerId: reader.readInt64(),
-          firstOffset: Number(reader.readInt64()),
-        }));
-        const batches = reader.readBytes(false);
-        return { errorCode: partitionErrorCode, aborted, batches };
-      });
-    }).flat();
+    const answer = readPartition(reader, () => {
+      const partitionErrorCode = reader.readInt16();
+      reader.skip(24);
+      const aborted = readList(reader, () => ({
+        producerId: reader.readInt64(),
+        firstOffset: Number(reader.readInt64()),
+      }));
+      const batches = reader.readBytes(false);
+      return { errorCode: partitionErrorCode, aborted, batches };
+    });
     return answer ?? { errorCode, aborted: [], batches: Buffer.alloc(0) };
   },
 };
@@ -127,22 +123,15 @@ export const listOffsetsMessage: Message<
   version: 2,
   write(writer, { topic, partition, time }) {
     writer.appendInt32(CONSUMER).appendInt8(0);
-    writeList(writer, [topic], (name) => {
-      writeText(writer, name);
-      writeList(writer, [partition], (index) => writer.appendInt32(index).appendInt64(time));
-    });
+    writePartition(writer, topic, partition, (rest) => rest.appendInt64(time));
   },
   read(reader) {
     reader.skip(4);
-    const [answer] = readList(reader, () => {
-      readText(reader);
-      return readList(reader, () => {
-        reader.skip(4);
-        const errorCode = reader.readInt16();
-        reader.skip(8);
-        return { errorCode, offset: Number(reader.readInt64()) };
-      });
-    }).flat();
+    const answer = readPartition(reader, () => {
+      const errorCode = reader.readInt16();
+      reader.skip(8);
+      return { errorCode, offset: Number(reader.readInt64()) };
+    });
     return answer ?? { errorCode: -1, offset: -1 };
   },
 };
@@ -172,21 +161,15 @@ export const deleteRecordsMessage: Message<
   key: 21,
   version: 1,
   write(writer, { topic, partition, beforeOffset, timeoutMs }) {
-    writeList(writer, [topic], (name) => {
-      writeText(writer, name);
-      writeList(writer, [partition], (index) => writer.appendInt32(index).appendInt64(BigInt(beforeOffset)));
-    });
+    writePartition(writer, topic, partition, (rest) => rest.appendInt64(BigInt(beforeOffset)));
     writer.appendInt32(timeoutMs);
   },
   read(reader) {
     reader.skip(4);
-    const [answer] = readList(reader, () => {
-      readText(reader);
-      return readList(reader, () => {
-        reader.skip(12);
-        return { errorCode: reader.readInt16() };
-      });
-    }).flat();
+    const answer = readPartition(reader, () => {
+      reader.skip(8);
+      return { errorCode: reader.readInt16() };
+    });
     return answer ?? { errorCode: -1 };
   },
 };

@@ -31,3 +31,28 @@ export function readText(reader: Reader): string {
 export function readNullableText(reader: Reader): string | null {
   return reader.readNullableString(false);
 }
+
+/** *(topic *(partition …)) for a single partition; `writeRest` writes what stands behind its number. */
+export function writePartition(
+  writer: Writer,
+  topic: string,
+  partition: number,
+  writeRest: (writer: Writer) => unknown = () => undefined,
+): void {
+  writeList(writer, [topic], (name) => {
+    writeText(writer, name);
+    writeList(writer, [partition], (index) => writeRest(writer.appendInt32(index)));
+  });
+}
+
+/** *(topic *(partition …)) where one partition was asked for; `read` reads what stands behind its number. */
+export function readPartition<T>(reader: Reader, read: () => T): T | undefined {
+  const [answer] = readList(reader, () => {
+    readText(reader);
+    return readList(reader, () => {
+      reader.skip(4);
+      return read();
+    });
+  }).flat();
+  return answer;
+}

@@ -68,23 +68,50 @@ function forNode(entryPoints) {
   };
 }
 
+function forWorkerd(entryPoints) {
+  return {
+    ...shared,
+    entryPoints,
+    platform: "neutral",
+    target: "es2023",
+    mainFields: ["workerd", "worker", "browser", "module", "main"],
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*", "node:*"],
+    plugins: [prefixBuiltins],
+    // As wrangler.toml's [alias] and [define]: what the Kafka library asks for at its start, and workerd has not.
+    alias: { "ajv/dist/2020.js": "./lib/kafka/native/ajv-stand-in.ts" },
+    define: { "import.meta.url": '"file:///worker.js"' },
+    loader: { ".wasm": "copy", ".sql": "text", ".txt": "text", ".html": "text" },
+    sourcemap: "linked",
+  };
+}
+
+const chaosDir = "test/chaos/worker";
+
+/** Files of functions/ in whose place the chaos suite has its own. */
+const replaced = new Set(["acceptance.ts", "spill.ts", "storage.ts", "transport.ts"]);
+
+const standIns = {
+  name: "stand-ins",
+  setup(build) {
+    build.onResolve({ filter: /^\.{1,2}\// }, ({ path, importer, resolveDir }) => {
+      const wanted = relative(join(root, "functions"), join(resolveDir, path));
+      if (!replaced.has(wanted) || relative(root, importer).startsWith(chaosDir)) return undefined;
+      return { path: join(root, chaosDir, wanted) };
+    });
+  },
+};
+
 const targets = {
   worker: {
     sources: ["functions/worker.ts"],
+    options: forWorkerd({ "worker/index": "functions/worker.ts" }),
+  },
+  "chaos-worker": {
+    sources: [`${chaosDir}/index.ts`],
     options: {
-      ...shared,
-      entryPoints: { "worker/index": "functions/worker.ts" },
-      platform: "neutral",
-      target: "es2023",
-      mainFields: ["workerd", "worker", "browser", "module", "main"],
-      conditions: ["workerd", "worker", "browser"],
-      external: ["cloudflare:*", "node:*"],
-      plugins: [prefixBuiltins],
-      // As wrangler.toml's [alias] and [define]: what the Kafka library asks for at its start, and workerd has not.
-      alias: { "ajv/dist/2020.js": "./lib/kafka/native/ajv-stand-in.ts" },
-      define: { "import.meta.url": '"file:///worker.js"' },
-      loader: { ".wasm": "copy", ".sql": "text", ".txt": "text", ".html": "text" },
-      sourcemap: "linked",
+      ...forWorkerd({ "chaos-worker/index": `${chaosDir}/index.ts` }),
+      plugins: [prefixBuiltins, standIns],
     },
   },
   "local-kafka": {
@@ -133,6 +160,15 @@ const targets = {
   cli: { sources: ["cli/weir.ts"], options: forNode({ weir: "cli/weir.ts" }) },
   key: { sources: ["cli/create-key.ts"], options: forNode({ "create-key": "cli/create-key.ts" }) },
   bench: { sources: ["bench/main.ts"], options: forNode({ bench: "bench/main.ts" }) },
+  chaos: {
+    sources: ["test/chaos/main.ts"],
+    options: {
+      // In a folder of its own: test/support finds the project's root two folders above itself, too.
+      ...forNode({ main: "test/chaos/main.ts" }),
+      outdir: "dist/chaos",
+      external: [...forNode({}).external, "./cli/*.mjs"],
+    },
+  },
   fuzz: { sources: ["test/fuzz/main.ts"], options: forNode({ fuzz: "test/fuzz/main.ts" }) },
 };
 
@@ -173,7 +209,7 @@ async function buildTarget(name) {
 /**
  * Builds the named targets side by side.
  *
- * @param {string[]} [names] of: worker, local-kafka, dev, agent, dashboard, cli, key, bench; all when empty
+ * @param {string[]} [names] of those in `targets`; all when empty
  * @throws {BuildError} with every failed target's reason
  */
 export async function build(names = []) {

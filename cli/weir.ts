@@ -5,7 +5,9 @@ import { Api, ApiError, readApiSettings } from "./weir/api.ts";
 import { GLOBAL_OPTIONS, parseCommand, renderHelp, renderOptions, UsageError } from "./weir/command.ts";
 import type { Command, ExitCode } from "./weir/command.ts";
 import { consume } from "./weir/consume.ts";
+import { dlqList, dlqShow } from "./weir/dlq.ts";
 import { keysCreate, keysList, keysRevoke, keysRotate } from "./weir/keys.ts";
+import { ledger } from "./weir/ledger.ts";
 import { Output } from "./weir/output.ts";
 import { produce } from "./weir/produce.ts";
 import { topicsDescribe, topicsInit, topicsList } from "./weir/topics.ts";
@@ -17,6 +19,9 @@ const commands: readonly Command[] = [
   topicsInit,
   consume,
   produce,
+  ledger,
+  dlqList,
+  dlqShow,
   keysList,
   keysCreate,
   keysRotate,

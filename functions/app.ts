@@ -4,9 +4,13 @@ import { problem } from "../lib/http/problem.ts";
 import { OTLP_SIGNALS } from "../lib/telemetry/otlp/request.ts";
 import { clientReports } from "./client-reports.ts";
 import { cors } from "./cors.ts";
+import { deadLetters } from "./dead-letters.ts";
 import type { Deployment } from "./deployment.ts";
+import { flush } from "./flush.ts";
+import { groups } from "./groups.ts";
 import { ingest } from "./ingest.ts";
 import { keys } from "./keys.ts";
+import { ledger } from "./ledger.ts";
 import { createMetricsPage } from "./metrics-page.ts";
 import { createOpenApi } from "./openapi.ts";
 import { ops } from "./ops.ts";
@@ -37,6 +41,10 @@ app.route("/", ingest);
 app.route("/", clientReports);
 app.route("/", topics);
 app.route("/", keys);
+app.route("/", ledger);
+app.route("/", deadLetters);
+app.route("/", groups);
+app.route("/", flush);
 app.route(
   "/",
   createMetricsPage((c) => c.get("deployment").config.EDGE_FLUSH_MS),

@@ -1,11 +1,13 @@
 // Who is woken to read: one PartitionConsumer for each group, topic and partition. The cron wakes all of them, the
 // intake pokes those whose log grew; neither a lost poke nor a lost alarm matters.
 import { logger } from "../lib/observability/logger.ts";
-import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
 import type { PartitionId } from "../lib/storage/storage.ts";
+import { claimHorizonMs } from "../lib/stream/prune.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
 import type { PartitionConsumer } from "./objects/partition-consumer.ts";
+import { spillStatus, wakeSpill } from "./spill.ts";
+import { streamStoreOf } from "./storage.ts";
 import { openTransport } from "./transport.ts";
 
 export interface Owned extends PartitionId {
@@ -43,7 +45,7 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
         } catch (error) {
           const message = messageOf(error);
           failures.set(message, [...(failures.get(message) ?? []), topic]);
-          const progress = await createD1StreamStore(env.DB).progress(group);
+          const progress = await streamStoreOf(env).progress(group);
           return progress
             .filter((row) => row.topic === topic)
             .map(({ partition }): Owned => ({ group, topic, signal, partition }));
@@ -62,10 +64,54 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
   return owned.flat();
 }
 
-/** The cron: re-arms every owner. */
-export async function wakeAll(env: Env): Promise<void> {
-  const owned = await ownedPartitions(env, deploymentOf(env));
+/** The minute of each hour at which claims are pruned: the cron has no memory. */
+const PRUNE_MINUTE = 7;
+
+/** Rows dropped by one statement, and how many of those there are in a run; what is left waits for the next. */
+const PRUNE_ROWS = 10_000;
+const PRUNE_STATEMENTS = 50;
+
+/** The cron: re-arms every owner and the spillway, and once an hour drops claims that nothing can meet any more. */
+export async function wakeAll(env: Env, nowMs = Date.now()): Promise<void> {
+  const deployment = deploymentOf(env);
+  const [owned] = await Promise.all([ownedPartitions(env, deployment), wakeSpill(env, deployment)]);
   await Promise.all(owned.map((one) => tell("wake", one, () => ownerOf(env, one).wake(one))));
+  if (new Date(nowMs).getUTCMinutes() === PRUNE_MINUTE) await pruneClaims(env, deployment, owned);
+}
+
+/** What the scheduled handler is called with, in place of a cron, by what runs the worker on one machine and ends now. */
+export const REST = "rest";
+
+/** Lets every owner finish the batch in hand; none begins another. */
+export async function restAll(env: Env): Promise<void> {
+  const owned = await ownedPartitions(env, deploymentOf(env));
+  await Promise.all(owned.map((one) => tell("rest", one, () => ownerOf(env, one).rest())));
+}
+
+/** Never throws: it is done again in an hour. */
+async function pruneClaims(env: Env, deployment: Deployment, owned: readonly Owned[]): Promise<void> {
+  try {
+    const store = streamStoreOf(env);
+    const [progress, spill] = await Promise.all([
+      store.progress(deployment.config.KAFKA_CONSUMER_GROUP),
+      spillStatus(env, deployment),
+    ]);
+    // What a shard that could not be asked holds may be older than anything else.
+    if (!spill.isComplete)
+      return logger.warn("claims_not_pruned", { message: "the spillway could not be asked" });
+    const beforeMs = claimHorizonMs(progress, owned, spill.oldestMs);
+    if (beforeMs === undefined) return;
+    let dropped = 0;
+    for (let i = 0; i < PRUNE_STATEMENTS; i++) {
+      const rows = await store.dropClaims(beforeMs, PRUNE_ROWS);
+      dropped += rows;
+      if (rows < PRUNE_ROWS) break;
+    }
+    if (dropped > 0)
+      logger.info("claims_pruned", { rows: dropped, before: new Date(beforeMs).toISOString() });
+  } catch (error) {
+    logger.error("claims_not_pruned", { message: messageOf(error) });
+  }
 }
 
 const lastPokeMs = new Map<string, number>();

@@ -11,6 +11,7 @@ import { createScrubber } from "../lib/ingest/scrub/scrubber.ts";
 import { PartitionCounts } from "../lib/kafka/partition-counts.ts";
 import { topicName, type TopicNaming } from "../lib/kafka/topics.ts";
 import { SIGNALS, type Signal } from "../lib/telemetry/signal.ts";
+import { hyperdriveUrl } from "./hyperdrive.ts";
 
 export interface Deployment {
   config: Config;
@@ -18,8 +19,6 @@ export interface Deployment {
   /** What is read, and by which group: one PartitionConsumer for each partition of each. */
   subscriptions: { group: string; topic: string; signal: Signal }[];
   keys: KeyCache;
-  /** Whether the transport carries text alone; undefined until it was asked. */
-  carriesText: boolean | undefined;
   /** Null: no quota. */
   quotaOf(tenant: string): QuotaOptions | null;
   /** The rules of the edge, but for the way to the directories of series, which an invocation has. */
@@ -34,6 +33,7 @@ export function deploymentOf(env: Env): Deployment {
   const known = deployments.get(env);
   if (known) return known;
   const config = readConfig({ ...env });
+  if (config.STORAGE === "postgres") hyperdriveUrl(env);
   const naming: TopicNaming = {
     template: config.TOPIC_TEMPLATE,
     org: config.TOPIC_ORG,
@@ -77,7 +77,6 @@ export function deploymentOf(env: Env): Deployment {
     naming,
     subscriptions,
     keys: new KeyCache(),
-    carriesText: undefined,
     quotaOf: (tenant) =>
       isDevelopment && tenant === DEV_TENANT && config.QUOTA_IN_DEVELOPMENT === "off" ? null : quota,
     edge: {

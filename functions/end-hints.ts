@@ -1,7 +1,7 @@
 // Where the ends of a topic's partitions are thought to be, from how far its consumers have read. It only makes probing
 // cheaper, so a store that does not answer is no reason to fail.
 import type { KafkaTransport } from "../lib/kafka/transport.ts";
-import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
+import { streamStoreOf } from "./storage.ts";
 import { StorageError } from "../lib/storage/storage.ts";
 import type { Deployment } from "./deployment.ts";
 
@@ -16,7 +16,7 @@ export async function endHints(
   const subscription = subscriptions.find((one) => one.topic === topic);
   if (!subscription || (await transport.capabilities()).endOffsets === "exact") return hints;
   try {
-    for (const row of await createD1StreamStore(env.DB).progress(subscription.group)) {
+    for (const row of await streamStoreOf(env).progress(subscription.group)) {
       if (row.topic === topic) hints.set(row.partition, row.nextOffset);
     }
   } catch (error) {

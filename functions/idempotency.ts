@@ -8,17 +8,23 @@ const SHARDS = 8;
 
 const DEADLINE_MS = 1_000;
 
+export interface ClaimRequest {
+  tenant: string;
+  signal: string;
+  key: string;
+  /** Decoded. */
+  body: Uint8Array;
+}
+
 /**
  * Whether the key has stood for another body within 24 h.
  *
  * `unknown`: the object did not answer. The request goes on all the same, since a look-up must not lose telemetry: a
  * retry is still counted once by the consumers; only another body under the same key goes unseen. To be counted.
- *
- * @param body decoded
  */
 export async function claimKey(
   env: Env,
-  { tenant, signal, key, body }: { tenant: string; signal: string; key: string; body: Uint8Array },
+  { tenant, signal, key, body }: ClaimRequest,
 ): Promise<Claim | "unknown"> {
   const hash = claimHash(tenant, signal, key);
   const shard = (hash[0] ?? 0) % SHARDS;

@@ -1,10 +1,8 @@
 // What the intake answers, from what became of the records: 202 all accepted, 207 some, 400 none good, 503 none
 // durable. One place maps verdicts to the wire.
 import { problem, rejectionProblem, type ProblemError } from "../lib/http/problem.ts";
-import type { KafkaError } from "../lib/kafka/errors.ts";
-import type { AcceptOutcome } from "../lib/ingest/accept.ts";
 import type { Rejection } from "../lib/telemetry/result.ts";
-import type { Verdict } from "../lib/ingest/prepared.ts";
+import type { NotDurable, Verdict } from "../lib/ingest/prepared.ts";
 import { retryAfterSeconds } from "./kafka-problem.ts";
 
 export interface AnswerOptions {
@@ -14,17 +12,23 @@ export interface AnswerOptions {
   listAll: boolean;
 }
 
-export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Response {
-  const { verdicts } = outcome;
+export function answerIntake(verdicts: readonly Verdict[], options: AnswerOptions): Response {
   let accepted = 0;
+  let spilled = 0;
   let rejected = 0;
   let waiting = 0;
-  for (const { status } of verdicts) {
-    if (status === "ok") accepted++;
-    else if (status === "rejected") rejected++;
-    else waiting++;
+  let missed: NotDurable | undefined;
+  for (const verdict of verdicts) {
+    if (verdict.status === "rejected") rejected++;
+    else if (verdict.status === "retry") {
+      waiting++;
+      missed ??= verdict;
+    } else {
+      accepted++;
+      if (verdict.status === "spilled") spilled++;
+    }
   }
-  if (accepted === 0 && waiting > 0) return kafkaUnavailable(firstError(verdicts), options.requestId);
+  if (accepted === 0 && missed) return notDurable(missed, options.requestId);
   if (accepted === 0 && rejected > 0) return allRejected(verdicts, options);
   const isPartial = rejected + waiting > 0;
   const listed = options.listAll ? verdicts.map(describe) : isPartial ? onlyBad(verdicts) : undefined;
@@ -34,12 +38,12 @@ export function answerIntake(outcome: AcceptOutcome, options: AnswerOptions): Re
     accepted,
     rejected,
     ...(waiting > 0 ? { retry: waiting } : {}),
-    durability: "kafka",
+    durability: spilled > 0 ? "spilled" : "kafka",
     batch: options.batch,
     ...(listed ? { results: listed } : {}),
   };
   const headers = new Headers({ "Content-Type": "application/json", "X-Request-Id": options.requestId });
-  if (waiting > 0) headers.set("Retry-After", String(retryAfterSeconds(undefined)));
+  if (missed) headers.set("Retry-After", String(retryAfterSeconds(missed.retryAfterMs)));
   return new Response(JSON.stringify(body), { status: isPartial ? 207 : 202, headers });
 }
 
@@ -50,12 +54,13 @@ export function refusal(requestId: string) {
 }
 
 /** 503: nothing of the request is known to be durable, so the client is to send it again as it is. */
-export function kafkaUnavailable(error: KafkaError | undefined, requestId: string): Response {
-  return problem("kafka_unavailable", {
+export function notDurable({ reason, error, retryAfterMs }: NotDurable, requestId: string): Response {
+  const full = reason === "spill_full" ? " and what is kept until it does is full," : "";
+  return problem(reason, {
     // The code says enough: addresses and messages of the cluster are for the operator's log, not for clients.
-    detail: `Kafka did not confirm the records (${error?.code ?? "unavailable"}), so none is accepted. Send the request again.`,
+    detail: `Kafka did not confirm the records (${error.code}),${full} so none is accepted. Send the request again.`,
     requestId,
-    headers: { "Retry-After": String(retryAfterSeconds(error)) },
+    headers: { "Retry-After": String(retryAfterSeconds(retryAfterMs)) },
   });
 }
 
@@ -75,7 +80,7 @@ function allRejected(verdicts: readonly Verdict[], { requestId }: AnswerOptions)
 function onlyBad(verdicts: readonly Verdict[]): unknown[] {
   const bad: unknown[] = [];
   verdicts.forEach((verdict, index) => {
-    if (verdict.status !== "ok") bad.push(describe(verdict, index));
+    if (verdict.status === "rejected" || verdict.status === "retry") bad.push(describe(verdict, index));
   });
   return bad;
 }
@@ -83,15 +88,11 @@ function onlyBad(verdicts: readonly Verdict[]): unknown[] {
 function describe(verdict: Verdict, index: number): unknown {
   switch (verdict.status) {
     case "ok":
+    case "spilled":
       return { index, ...verdict };
     case "rejected":
       return { index, status: "rejected", ...verdict.rejection };
     case "retry":
-      return { index, status: "retry", reason: "kafka_unavailable", path: "", message: verdict.error.code };
+      return { index, status: "retry", reason: verdict.reason, path: "", message: verdict.error.code };
   }
-}
-
-function firstError(verdicts: readonly Verdict[]): KafkaError | undefined {
-  for (const verdict of verdicts) if (verdict.status === "retry") return verdict.error;
-  return undefined;
 }

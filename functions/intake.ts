@@ -1,14 +1,13 @@
 // What every way into the intake goes through, whatever its protocol: quota, admission, body, decoding, identity, the
 // rules of the edge, Kafka, and the answer in the protocol's own form. A protocol is an IntakeForm.
 import { ACCEPTED_ENCODINGS, declaredBytes, readBody } from "../lib/http/body.ts";
-import { produceMessages, type AcceptOutcome } from "../lib/ingest/accept.ts";
+import { kafkaMissed, type AcceptOutcome } from "../lib/ingest/accept.ts";
 import { admission, type Ticket } from "../lib/ingest/admission.ts";
 import { readClockSkew } from "../lib/ingest/clock-skew.ts";
 import { contentBatch } from "../lib/ingest/idempotency.ts";
-import type { EdgeCounts, EdgeRules, IntakeRequest, Prepared } from "../lib/ingest/prepared.ts";
+import type { EdgeRules, IntakeRequest, NotDurable, Prepared, Verdict } from "../lib/ingest/prepared.ts";
+import type { KafkaClusterState } from "../lib/kafka/cluster-state.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
-import type { KafkaTransport } from "../lib/kafka/transport.ts";
-import { PRODUCE_RETRY, systemTiming } from "../lib/kafka/retry.ts";
 import { topicName } from "../lib/kafka/topics.ts";
 import type { ProtocolLabel } from "../lib/observability/metric-names.ts";
 import { logger } from "../lib/observability/logger.ts";
@@ -16,15 +15,16 @@ import { uuidv7 } from "../lib/telemetry/batch-id.ts";
 import { MAX_IDEMPOTENCY_KEY_CHARS } from "../lib/telemetry/limits.ts";
 import { ok, reject, type Rejection, type Result } from "../lib/telemetry/result.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
+import { knownState } from "./cluster.ts";
 import { pokeOwners } from "./consume.ts";
 import type { Deployment } from "./deployment.ts";
 import { countProduced, edgeMetrics } from "./edge-metrics.ts";
-import { claimKey } from "./idempotency.ts";
+import { claimKey, type ClaimRequest } from "./idempotency.ts";
 import { RequestQuota, type QuotaRefusal } from "./quota.ts";
 import { addFacts } from "./request-log.ts";
 import type { AppContext } from "./request-context.ts";
-import { seriesDirectories } from "./series.ts";
 import { openTransport } from "./transport.ts";
+import { wayTo, writeRecords, type Destination } from "./write-records.ts";
 
 export interface IntakeForm<B> {
   protocol: ProtocolLabel;
@@ -40,10 +40,11 @@ export interface IntakeForm<B> {
   prepare(request: IntakeRequest, body: B, rules: EdgeRules): Promise<Prepared>;
   /** Its clients send the same bytes again and name no key: the batch is made of the body. */
   isBatchOfBody: boolean;
-  answer(outcome: AcceptOutcome, body: B, about: { batch: string; requestId: string }): Response;
+  answer(verdicts: readonly Verdict[], body: B, about: { batch: string; requestId: string }): Response;
   /** The whole request is refused. @param subject what the rejection speaks of where it has no path */
   refuse(rejection: Rejection, headers: Record<string, string>, subject?: string): Response;
-  unavailable(error: KafkaError): Response;
+  /** Nothing of it is durable. */
+  unavailable(missed: NotDurable): Response;
 }
 
 export async function runIntake<B>(c: AppContext, form: IntakeForm<B>): Promise<Response> {
@@ -100,102 +101,87 @@ async function take<B>(
   });
   if (over) return overQuota(c, form, over);
 
-  if (key.value !== undefined) {
-    const claim = await claimKey(c.env, { tenant, signal, key: key.value, body: bytes.value });
-    if (claim === "unknown") edgeMetrics.count("weir_idempotency_unknown_total", {});
-    if (claim === "different") {
-      const { error } = reject("idempotency_conflict", "Idempotency-Key", "has stood for another body");
-      return refuse(c, form, error);
-    }
-  }
   const batch = key.value ?? (form.isBatchOfBody ? contentBatch(tenant, bytes.value) : newBatch(receivedMs));
-  const about = { tenant, batch, receivedMs, skewMs: skewMs.value, bodyBytes: bytes.value.length };
-  return await accept(c, form, body.value, about);
+  const isNamed = key.value !== undefined || form.isBatchOfBody;
+  const attempt = isNamed ? newAttempt() : 0;
+  const about = { tenant, batch, attempt, receivedMs, skewMs: skewMs.value, bodyBytes: bytes.value.length };
+  const claim = key.value === undefined ? undefined : { tenant, signal, key: key.value, body: bytes.value };
+  return await accept(c, form, body.value, { about, claim, state: knownState(quota.state) });
 }
 
-/** Behind decoding: to Kafka, and the verdicts into the answer. */
+interface Decoded extends Pick<Destination, "state"> {
+  about: Omit<IntakeRequest, "partitions" | "carriesText">;
+  /** Undefined: the client has named no key. */
+  claim: ClaimRequest | undefined;
+}
+
+/** Behind decoding: to Kafka or what stands in for it, and the verdicts into the answer. */
 async function accept<B>(
   c: AppContext,
   form: IntakeForm<B>,
   body: B,
-  about: Omit<IntakeRequest, "partitions" | "carriesText">,
+  { about, claim, state }: Decoded,
 ): Promise<Response> {
+  const { env, executionCtx: context } = c;
+  const { tenant, receivedMs, batch } = about;
+  const { signal } = form;
   const deployment = c.get("deployment");
-  const topic = form.topic?.(body, deployment) ?? ok(topicName(deployment.naming, form.signal, "raw"));
+  const topic = form.topic?.(body, deployment) ?? ok(topicName(deployment.naming, signal, "raw"));
   if (!topic.ok) return refuse(c, form, topic.error);
-  const transport = countProduced(openTransport(c.env, deployment));
+  const transport = countProduced(openTransport(env, deployment));
   try {
-    const outcome = await writeRecords(
-      c.env,
+    const destination: Destination = {
+      env,
+      context,
       deployment,
       transport,
-      topic.value,
-      (partitions, rules, carriesText) => form.prepare({ ...about, partitions, carriesText }, body, rules),
-    );
-    c.executionCtx.waitUntil(pokeOwners(c.env, outcome.grown));
-    noteVerdicts(c, outcome);
-    return form.answer(outcome, body, { batch: about.batch, requestId: c.get("requestId") });
+      topic: topic.value,
+      tenant,
+      signal,
+      receivedMs,
+      state,
+    };
+    const way = await wayTo(destination);
+    const prepared = await form.prepare({ ...about, ...way.limits }, body, way.rules);
+    // Only now, so that a request of which no record is good leaves its key to the one that is corrected.
+    if (claim && prepared.messages.length > 0 && (await isTaken(env, claim))) {
+      const { error } = reject("idempotency_conflict", "Idempotency-Key", "has stood for another body");
+      return refuse(c, form, error);
+    }
+    const outcome = await writeRecords(destination, way, prepared);
+    context.waitUntil(pokeOwners(env, outcome.grown));
+    noteVerdicts(c, outcome, state);
+    return form.answer(outcome.verdicts, body, { batch, requestId: c.get("requestId") });
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error;
     logKafkaError(c, error);
-    return form.unavailable(error);
+    return form.unavailable(kafkaMissed(error));
   } finally {
     c.executionCtx.waitUntil(transport.close());
   }
 }
 
-/**
- * The last part of the way, which records that came by no request take, too.
- * @throws KafkaError when not even the partition count is known: nothing was written
- */
-export async function writeRecords(
-  env: Env,
-  deployment: Deployment,
-  transport: KafkaTransport,
-  topic: string,
-  prepare: (partitions: number, rules: EdgeRules, carriesText: boolean) => Promise<Prepared>,
-): Promise<AcceptOutcome> {
-  const partitions = await deployment.partitionCounts.of(transport, topic, Date.now());
-  deployment.carriesText ??= (await transport.capabilities()).values === "text";
-  const rules = {
-    ...deployment.edge,
-    series: { ...deployment.edge.series, directories: seriesDirectories(env) },
-  };
-  const prepared = await prepare(partitions, rules, deployment.carriesText);
-  countEdge(prepared.counts, rules.series.options.mode);
-  return await produceMessages(prepared, {
-    transport,
-    topic,
-    partitions,
-    retry: PRODUCE_RETRY,
-    timing: systemTiming,
-  });
+/** By another body. */
+async function isTaken(env: Env, request: ClaimRequest): Promise<boolean> {
+  const claim = await claimKey(env, request);
+  if (claim === "unknown") edgeMetrics.count("weir_idempotency_unknown_total", {});
+  return claim === "different";
 }
 
-function countEdge({ scrubbed, seriesOver, seriesUnasked }: EdgeCounts, mode: string): void {
-  if (seriesOver > 0) edgeMetrics.count("weir_series_folded_total", { mode }, seriesOver);
-  if (seriesUnasked > 0) edgeMetrics.count("weir_series_unchecked_total", {}, seriesUnasked);
-  scrubbed.forEach((count, rule) => {
-    if (count > 0) edgeMetrics.count("weir_scrubbed_total", { rule: String(rule) }, count);
-  });
-}
-
-function noteVerdicts(c: AppContext, { verdicts }: AcceptOutcome): void {
+function noteVerdicts(c: AppContext, outcome: AcceptOutcome, { breaker }: KafkaClusterState): void {
+  const { verdicts, accepted, spilled, failure } = outcome;
   const rejections = new Map<string, number>();
-  let accepted = 0;
   let rejected = 0;
-  let failure: KafkaError | undefined;
   for (const verdict of verdicts) {
-    if (verdict.status === "ok") accepted++;
-    else if (verdict.status === "retry") failure ??= verdict.error;
-    else {
-      rejected++;
-      const { reason } = verdict.rejection;
-      rejections.set(reason, (rejections.get(reason) ?? 0) + 1);
-    }
+    if (verdict.status !== "rejected") continue;
+    rejected++;
+    const { reason } = verdict.rejection;
+    rejections.set(reason, (rejections.get(reason) ?? 0) + 1);
   }
-  addFacts(c, { accepted, rejected, retry: verdicts.length - accepted - rejected, rejections });
-  if (failure) logKafkaError(c, failure);
+  const retry = verdicts.length - accepted - rejected;
+  addFacts(c, { accepted, rejected, retry, rejections, ...(spilled > 0 ? { spilled } : {}) });
+  // While it is known to be away, only what is lost to it is worth a line.
+  if (failure && (breaker === "closed" || retry > 0)) logKafkaError(c, failure);
 }
 
 function logKafkaError(c: AppContext, { code, message }: KafkaError): void {
@@ -229,6 +215,12 @@ function overloaded<B>(c: AppContext, form: IntakeForm<B>): Response {
 
 function newBatch(nowMs: number): string {
   return uuidv7(nowMs, crypto.getRandomValues(new Uint8Array(16)));
+}
+
+/** A random number of 48 bits, above 0. */
+function newAttempt(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return (high % 2 ** 16) * 2 ** 32 + low || 1;
 }
 
 /** The batch is the client's Idempotency-Key, where it sends one. */

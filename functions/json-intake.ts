@@ -1,6 +1,6 @@
 // Weir's own JSON forms, NDJSON and CloudEvents: POST /api/v1/logs, /api/v1/metrics, /api/v1/events. And /kafka/publish,
 // which takes one event and says where it lies.
-import type { AcceptOutcome } from "../lib/ingest/accept.ts";
+import type { Verdict } from "../lib/ingest/prepared.ts";
 import { prepareRecords, type RecordsBody } from "../lib/ingest/prepare-records.ts";
 import { topicName } from "../lib/kafka/topics.ts";
 import { isCloudEvents } from "../lib/telemetry/cloudevents.ts";
@@ -10,7 +10,7 @@ import { ok, reject, type Result } from "../lib/telemetry/result.ts";
 import type { NativeSignal } from "../lib/telemetry/signal.ts";
 import type { Deployment } from "./deployment.ts";
 import type { IntakeForm } from "./intake.ts";
-import { answerIntake, kafkaUnavailable, refusal } from "./intake-answer.ts";
+import { answerIntake, notDurable, refusal } from "./intake-answer.ts";
 
 export function jsonForm(
   signal: NativeSignal,
@@ -28,9 +28,9 @@ export function jsonForm(
     },
     recordsIn: ({ records }) => records.length,
     prepare: prepareRecords,
-    answer: (outcome, _, { batch }) => answerIntake(outcome, { batch, requestId, listAll }),
+    answer: (verdicts, _, { batch }) => answerIntake(verdicts, { batch, requestId, listAll }),
     refuse: refusal(requestId),
-    unavailable: (error) => kafkaUnavailable(error, requestId),
+    unavailable: (verdict) => notDurable(verdict, requestId),
   };
 }
 
@@ -52,9 +52,9 @@ export function publishForm(requestId: string): IntakeForm<PublishBody> {
     },
     recordsIn: () => 1,
     prepare: prepareRecords,
-    answer: (outcome, body, { batch }) => answerPublish(outcome, body, batch, requestId),
+    answer: (verdicts, body, { batch }) => answerPublish(verdicts, body, batch, requestId),
     refuse: refusal(requestId),
-    unavailable: (error) => kafkaUnavailable(error, requestId),
+    unavailable: (verdict) => notDurable(verdict, requestId),
   };
 }
 
@@ -78,14 +78,17 @@ function allowedTopic(asked: string | undefined, { config, naming }: Deployment)
 }
 
 function answerPublish(
-  outcome: AcceptOutcome,
+  verdicts: readonly Verdict[],
   { records: [record] }: PublishBody,
   batch: string,
   requestId: string,
 ): Response {
-  const [verdict] = outcome.verdicts;
-  if (verdict?.status !== "ok") return answerIntake(outcome, { batch, requestId, listAll: false });
-  const { topic, partition, offset } = verdict;
+  const [verdict] = verdicts;
+  if (verdict?.status !== "ok" && verdict?.status !== "spilled")
+    return answerIntake(verdicts, { batch, requestId, listAll: false });
+  const { topic } = verdict;
   const event = record?.ok ? record.value : null;
+  // What is kept has no place in the log yet.
+  const { partition, offset } = verdict.status === "ok" ? verdict : { partition: null, offset: null };
   return Response.json({ status: "success", message: "Published", event, topic, partition, offset });
 }

@@ -20,11 +20,12 @@ const REASONS: Record<KafkaErrorCode, Reason> = {
   unsupported: "unsupported",
 };
 
-/** What a client is asked to wait when Kafka is away and has not said how long. */
+/** What a client is asked to wait at least when Kafka is away. */
 const RETRY_AFTER_S = 2;
 
-export function retryAfterSeconds(error: KafkaError | undefined): number {
-  return Math.max(RETRY_AFTER_S, Math.ceil((error?.retryAfterMs ?? 0) / 1000));
+/** @param askedMs what the other side asked to be waited, where it did */
+export function retryAfterSeconds(askedMs: number | undefined): number {
+  return Math.max(RETRY_AFTER_S, Math.ceil((askedMs ?? 0) / 1000));
 }
 
 export function reasonOf(error: KafkaError): Reason {
@@ -45,7 +46,7 @@ export function kafkaProblem(
   return problem(reasonOf(error), {
     detail: isOperator ? told : `Kafka did not do what this takes (${error.code}).`,
     requestId,
-    headers: error.retryable ? { "Retry-After": String(retryAfterSeconds(error)) } : {},
+    headers: error.retryable ? { "Retry-After": String(retryAfterSeconds(error.retryAfterMs)) } : {},
     extra: { kafka_code: error.code, ...extra },
   });
 }

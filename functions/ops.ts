@@ -1,10 +1,13 @@
 // Operations: GET /healthz, /kafka/status, /api/v1/lag. What concerns the whole deployment needs `operator`.
 import { Hono } from "hono";
 import { healthShape, kafkaStatusShape, lagShape } from "../lib/http/ops-shape.ts";
+import type { SpillStatus } from "../lib/ingest/spill/spill-port.ts";
 import { KafkaError, type KafkaErrorCode } from "../lib/kafka/errors.ts";
 import type { KafkaTransport, TransportCapabilities } from "../lib/kafka/transport.ts";
-import { createD1StreamStore } from "../lib/storage/d1-stream.ts";
+import { spillStatus } from "./spill.ts";
+import { streamStoreOf } from "./storage.ts";
 import type { Progress } from "../lib/storage/storage.ts";
+import { clusterOf } from "./cluster.ts";
 import { ownedPartitions, ownerOf, type Owned } from "./consume.ts";
 import { defineRoute } from "./define-route.ts";
 import type { ConsumerStatus } from "./objects/partition-consumer.ts";
@@ -42,8 +45,10 @@ defineRoute(
     const deployment = c.get("deployment");
     const transport = openTransport(c.env, deployment);
     const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
-    const [kafka, consumers] = await Promise.all([
+    const [kafka, { breaker }, spill, consumers] = await Promise.all([
       describeKafka(transport, topics),
+      clusterOf(c.env).state(),
+      spillStatus(c.env, deployment),
       ownedPartitions(c.env, deployment).then((owned) =>
         Promise.all(owned.map((one) => describeOwner(c.env, one))),
       ),
@@ -55,6 +60,8 @@ defineRoute(
       consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
       transport: transport.name,
       ...kafka,
+      breaker,
+      spill: describeSpill(spill, Date.now()),
       consumers,
     });
   },
@@ -77,7 +84,7 @@ defineRoute(
     try {
       const [owned, progress] = await Promise.all([
         ownedPartitions(c.env, deployment),
-        createD1StreamStore(c.env.DB).progress(deployment.config.KAFKA_CONSUMER_GROUP),
+        streamStoreOf(c.env).progress(deployment.config.KAFKA_CONSUMER_GROUP),
       ]);
       return c.json(await Promise.all(owned.map((one) => lagOf(transport, one, progress))));
     } finally {
@@ -86,12 +93,22 @@ defineRoute(
   },
 );
 
+function describeSpill(
+  { messages, records, bytes, refused, oldestMs, shards }: SpillStatus,
+  nowMs: number,
+): object {
+  const oldest = oldestMs === null ? null : Math.max(0, nowMs - oldestMs);
+  const error = shards.find((shard) => shard.error !== null)?.error ?? null;
+  return { messages, records, bytes, refused, oldest_ms: oldest, error };
+}
+
 interface OwnerStatus {
   group: string;
   topic: string;
   partition: number;
   state: ConsumerStatus["state"] | "unknown";
   error: string | null;
+  tripped: string[];
 }
 
 /** One word for all owners: the worst of them. */
@@ -150,8 +167,8 @@ function faultOf({ acks }: TransportCapabilities, missing: string[]): KafkaError
 async function describeOwner(env: Env, owned: Owned): Promise<OwnerStatus> {
   const { group, topic, partition } = owned;
   try {
-    const { state, error } = await ownerOf(env, owned).status();
-    return { group, topic, partition, state, error };
+    const { state, error, tripped } = await ownerOf(env, owned).status();
+    return { group, topic, partition, state, error, tripped };
   } catch (error) {
     // One owner that cannot be asked must not hide the others.
     return {
@@ -160,6 +177,7 @@ async function describeOwner(env: Env, owned: Owned): Promise<OwnerStatus> {
       partition,
       state: "unknown",
       error: error instanceof Error ? error.message : String(error),
+      tripped: [],
     };
   }
 }

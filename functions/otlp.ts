@@ -1,9 +1,9 @@
 // OTLP/HTTP 1.x: logs, metrics and traces, protobuf and JSON. 200 when every record is durable, with `partial_success`
-// where some were refused for good; 503 when Kafka did not confirm all of them, since clients must not repeat a partial
+// where some were refused for good; 503 when not all of them are, since clients must not repeat a partial
 // success: they send the whole again, and the batch, made of the body, counts what was written before once.
 import type { MiddlewareHandler } from "hono";
 import { readBody } from "../lib/http/body.ts";
-import type { AcceptOutcome } from "../lib/ingest/accept.ts";
+import type { Verdict } from "../lib/ingest/prepared.ts";
 import { prepareOtlp } from "../lib/ingest/prepare-otlp.ts";
 import { OTLP_CONTENT_TYPES, otlpError, otlpFormOf, otlpSuccess } from "../lib/telemetry/otlp/answer.ts";
 import { decodeOtlp, type OtlpForm } from "../lib/telemetry/otlp/decode.ts";
@@ -11,7 +11,7 @@ import { countOtlpRecords } from "../lib/telemetry/otlp/records.ts";
 import type { OtlpRequest, OtlpSignal } from "../lib/telemetry/otlp/request.ts";
 import { reject } from "../lib/telemetry/result.ts";
 import type { IntakeForm } from "./intake.ts";
-import { kafkaUnavailable, refusal } from "./intake-answer.ts";
+import { notDurable, refusal } from "./intake-answer.ts";
 import type { AppEnv } from "./request-context.ts";
 
 export function otlpForm(signal: OtlpSignal, headers: Headers, requestId: string): IntakeForm<OtlpRequest> {
@@ -30,22 +30,22 @@ export function otlpForm(signal: OtlpSignal, headers: Headers, requestId: string
     decode: (_, bytes) => decodeOtlp(signal, form, bytes),
     recordsIn: countOtlpRecords,
     prepare: prepareOtlp,
-    answer: (outcome) => answerOtlp(signal, form, outcome, requestId),
+    answer: (verdicts) => answerOtlp(signal, form, verdicts, requestId),
     refuse: refusal(requestId),
-    unavailable: (error) => kafkaUnavailable(error, requestId),
+    unavailable: (verdict) => notDurable(verdict, requestId),
   };
 }
 
 function answerOtlp(
   signal: OtlpSignal,
   form: OtlpForm,
-  { verdicts }: AcceptOutcome,
+  verdicts: readonly Verdict[],
   requestId: string,
 ): Response {
   let rejected = 0;
   let first = "";
   for (const [index, verdict] of verdicts.entries()) {
-    if (verdict.status === "retry") return kafkaUnavailable(verdict.error, requestId);
+    if (verdict.status === "retry") return notDurable(verdict, requestId);
     if (verdict.status !== "rejected") continue;
     const { path, reason, message } = verdict.rejection;
     if (rejected === 0)

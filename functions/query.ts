@@ -28,7 +28,7 @@ import {
   type Cursor,
   type Page,
 } from "../lib/query/page.ts";
-import { createD1QueryStore } from "../lib/storage/d1-query.ts";
+import { queryStoreOf } from "./storage.ts";
 import type { Found, PageRequest } from "../lib/storage/storage.ts";
 import { MAX_LABELS } from "../lib/telemetry/limits.ts";
 import { normalizeLevel } from "../lib/telemetry/log.ts";
@@ -57,7 +57,7 @@ defineRoute(
       for (const [name, value] of new URL(c.req.url).searchParams) {
         if (name.startsWith(LABEL_PREFIX)) labels[name.slice(LABEL_PREFIX.length)] = value;
       }
-      return createD1QueryStore(c.env.DB).metrics({ ...request, name: c.req.query("name"), labels });
+      return queryStoreOf(c.env).metrics({ ...request, name: c.req.query("name"), labels });
     }),
 );
 
@@ -75,7 +75,7 @@ defineRoute(
   },
   (c) =>
     list(c, logsQueryShape, (request) =>
-      createD1QueryStore(c.env.DB).logs({
+      queryStoreOf(c.env).logs({
         ...request,
         text: c.req.query("q"),
         service: c.req.query("service"),
@@ -98,7 +98,7 @@ defineRoute(
   },
   (c) =>
     list(c, eventsQueryShape, (request) =>
-      createD1QueryStore(c.env.DB).events({ ...request, eventType: c.req.query("event_type") }),
+      queryStoreOf(c.env).events({ ...request, eventType: c.req.query("event_type") }),
     ),
 );
 
@@ -125,7 +125,7 @@ defineRoute(
       return refuse(c, reject("invalid_query", "status", `must be one of ${SPAN_STATUSES.join(", ")}`).error);
     }
     return list(c, tracesQueryShape, (request) =>
-      createD1QueryStore(c.env.DB).traces({
+      queryStoreOf(c.env).traces({
         ...request,
         service: c.req.query("service"),
         name: c.req.query("name"),
@@ -156,7 +156,7 @@ defineRoute(
       const { error } = reject("invalid_query", "id", "must be 32 hexadecimal digits");
       return refuse(c, error, {}, "The path");
     }
-    const store = createD1QueryStore(c.env.DB);
+    const store = queryStoreOf(c.env);
     const { tenant } = c.get("principal");
     const [found, count] = await Promise.all([
       store.spans(tenant, id, MAX_TRACE_SPANS),
@@ -190,7 +190,7 @@ defineRoute(
     const page = parseNamePage(url.searchParams);
     if (!page.ok) return refuse(c, page.error);
     const { tenant } = c.get("principal");
-    const names = await createD1QueryStore(c.env.DB).metricNames({
+    const names = await queryStoreOf(c.env).metricNames({
       tenant,
       prefix: c.req.query("prefix") ?? "",
       ...page.value,

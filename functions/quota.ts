@@ -101,7 +101,7 @@ export class RequestQuota {
     return rateLimitHeaders(this.#limits, this.#left, this.#refusal);
   }
 
-  /** What was set for the tenant's isolates, at most 750 ms old; undefined: the object did not answer. */
+  /** What the cluster is in, at most a second old; undefined: no object answered. */
   get state(): ClusterState | undefined {
     return this.#state;
   }
@@ -121,9 +121,4 @@ export class RequestQuota {
     toldMs = nowMs;
     logger.warn("quota_object_away", { tenant: this.#subject.tenant });
   }
-}
-
-/** What was set reaches every isolate that admits a request of the tenant within a lease. */
-export async function setClusterState(env: Env, tenant: string, state: ClusterState): Promise<void> {
-  await env.QUOTA.getByName(tenant).setState(state);
 }

@@ -1,18 +1,17 @@
 // Prometheus remote write 1.0 and 2.0, as a form of the intake. 204 when every sample is durable; 400 when some are
-// refused and the others written (senders never repeat a 4xx); 503 when Kafka did not confirm all of it: the sender
+// refused and the others written (senders never repeat a 4xx); 503 when not all of it is durable: the sender
 // repeats the whole request, and the batch, made of the body, counts what was written before once.
 import { readBody } from "../lib/http/body.ts";
 import { problem, rejectionProblem, type ProblemError } from "../lib/http/problem.ts";
-import type { AcceptOutcome } from "../lib/ingest/accept.ts";
+import type { NotDurable, Verdict } from "../lib/ingest/prepared.ts";
 import { prepareRecords, type RecordsBody } from "../lib/ingest/prepare-records.ts";
-import type { KafkaError } from "../lib/kafka/errors.ts";
 import { ACCEPTED_TYPES, negotiate, type WriteVersion } from "../lib/telemetry/remote-write/content-type.ts";
 import { decodeWriteRequest } from "../lib/telemetry/remote-write/decode.ts";
 import type { Elements } from "../lib/telemetry/remote-write/series-records.ts";
 import { decompressSnappy } from "../lib/telemetry/remote-write/snappy.ts";
 import { ok } from "../lib/telemetry/result.ts";
 import type { IntakeForm } from "./intake.ts";
-import { kafkaUnavailable } from "./intake-answer.ts";
+import { notDurable } from "./intake-answer.ts";
 
 interface RemoteWriteBody extends RecordsBody {
   /** What each record holds, by its place in `records`. */
@@ -40,11 +39,11 @@ export function remoteWriteForm(headers: Headers, requestId: string): IntakeForm
     },
     recordsIn: ({ records }) => records.length,
     prepare: prepareRecords,
-    answer: (outcome, { elements }) =>
-      answerRemoteWrite(outcome, { version: version.ok ? version.value : "v1", elements, requestId }),
+    answer: (verdicts, { elements }) =>
+      answerRemoteWrite(verdicts, { version: version.ok ? version.value : "v1", elements, requestId }),
     refuse: (rejection, headers, subject) =>
       rejectionProblem(rejection, requestId, { ...nothingWritten, ...headers }, subject),
-    unavailable: (error) => unavailable(error, requestId, nothingWritten),
+    unavailable: (verdict) => unavailable(verdict, requestId, nothingWritten),
   };
 }
 
@@ -59,21 +58,21 @@ export interface RemoteWriteAnswer {
 }
 
 /** One place maps verdicts to remote write's answers (specification 2.0, "Response"). */
-export function answerRemoteWrite({ verdicts }: AcceptOutcome, options: RemoteWriteAnswer): Response {
+export function answerRemoteWrite(verdicts: readonly Verdict[], options: RemoteWriteAnswer): Response {
   const { elements, requestId } = options;
   const written = { ...NOTHING };
   const errors: ProblemError[] = [];
-  let error: KafkaError | undefined;
+  let missed: NotDurable | undefined;
   for (const [index, verdict] of verdicts.entries()) {
     if (verdict.status === "rejected") errors.push({ index, ...verdict.rejection });
-    if (verdict.status === "retry") error ??= verdict.error;
-    if (verdict.status !== "ok") continue;
+    if (verdict.status === "retry") missed ??= verdict;
+    if (verdict.status !== "ok" && verdict.status !== "spilled") continue;
     written.samples += elements[index]?.samples ?? 0;
     written.histograms += elements[index]?.histograms ?? 0;
     written.exemplars += elements[index]?.exemplars ?? 0;
   }
   const headers = writtenHeaders(options.version, written);
-  if (error) return unavailable(error, requestId, headers);
+  if (missed) return unavailable(missed, requestId, headers);
   const [first] = errors;
   if (!first) return new Response(null, { status: 204, headers: { ...headers, "X-Request-Id": requestId } });
   // Senders log the first 1,024 bytes of this as they are, so the sentence that helps stands early.
@@ -104,8 +103,8 @@ function writtenHeaders(version: WriteVersion, written: Written): Record<string,
   };
 }
 
-function unavailable(error: KafkaError, requestId: string, headers: Record<string, string>): Response {
-  const response = kafkaUnavailable(error, requestId);
+function unavailable(missed: NotDurable, requestId: string, headers: Record<string, string>): Response {
+  const response = notDurable(missed, requestId);
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }

@@ -7,9 +7,10 @@ import type { RequestEvent } from "../lib/observability/request-events.ts";
 import { uuidv7 } from "../lib/telemetry/batch-id.ts";
 import { ok } from "../lib/telemetry/result.ts";
 import { pokeOwners } from "./consume.ts";
+import { knownState } from "./cluster.ts";
 import { deploymentOf } from "./deployment.ts";
-import { writeRecords } from "./intake.ts";
 import { openTransport } from "./transport.ts";
+import { wayTo, writeRecords } from "./write-records.ts";
 
 export async function produceRequestEvents(c: Context, events: RequestEvent[]): Promise<void> {
   const env: Env = c.env;
@@ -18,6 +19,7 @@ export async function produceRequestEvents(c: Context, events: RequestEvent[]): 
   const receivedMs = Date.now();
   const request = {
     tenant: config.REQUEST_EVENTS_TENANT,
+    attempt: 0,
     batch: uuidv7(receivedMs, crypto.getRandomValues(new Uint8Array(16))),
     receivedMs,
     skewMs: 0,
@@ -27,9 +29,22 @@ export async function produceRequestEvents(c: Context, events: RequestEvent[]): 
   const transport = openTransport(env, deployment);
   try {
     const topic = topicName(naming, "events", "raw");
-    const outcome = await writeRecords(env, deployment, transport, topic, (partitions, rules, carriesText) =>
-      prepareRecords({ ...request, partitions, carriesText }, body, rules),
-    );
+    const { tenant } = request;
+    const state = knownState(undefined);
+    const destination = {
+      env,
+      context: c.executionCtx,
+      deployment,
+      transport,
+      topic,
+      tenant,
+      signal: body.signal,
+      receivedMs,
+      state,
+    };
+    const way = await wayTo(destination);
+    const prepared = await prepareRecords({ ...request, ...way.limits }, body, way.rules);
+    const outcome = await writeRecords(destination, way, prepared);
     await pokeOwners(env, outcome.grown);
     const failed = outcome.verdicts.find(({ status }) => status === "retry");
     if (failed?.status === "retry") throw failed.error;

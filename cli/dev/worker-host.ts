@@ -24,6 +24,10 @@ export type WorkerHostReport =
   | { type: "failed"; message: string };
 
 const disposeTimeoutMs = 4_000;
+/** Of that, for the batches which the consumers have in hand. Nothing is lost where it does not do: they are repeated. */
+const restTimeoutMs = 2_500;
+/** As functions/consume.ts has it. */
+const restCron = "rest";
 const probeTimeoutMs = 10_000;
 const workerdDiedStatus = 70;
 const minuteMs = 60_000;
@@ -51,7 +55,7 @@ async function start({ schedule = true, ...options }: WorkerHostProcessOptions):
     return end(workerdDiedStatus);
   });
   const { url, workerdPid, migrated, crons } = host;
-  if (migrated.length > 0) process.stdout.write(`D1 migrations applied: ${migrated.join(", ")}\n`);
+  if (migrated.length > 0) process.stdout.write(`migrations applied: ${migrated.join(", ")}\n`);
   if (await isMisconfigured(url)) {
     const message = "a setting is wrong, and every request would be refused; the line above names it";
     process.stderr.write(`${message}\n`);
@@ -111,8 +115,14 @@ async function end(status: number): Promise<void> {
   // Exiting also ends workerd: Miniflare kills it from its own exit hook.
   setTimeout(() => process.exit(status), disposeTimeoutMs).unref();
   await ticking?.catch(() => {});
+  if (status === 0) await rest();
   await host?.dispose().catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
   process.exit(status);
+}
+
+async function rest(): Promise<void> {
+  const rested = host?.runScheduled(restCron).catch(() => {});
+  await Promise.race([rested, new Promise((resolve) => setTimeout(resolve, restTimeoutMs).unref())]);
 }
 
 process.on("message", (message: WorkerHostRequest) => {

@@ -40,7 +40,11 @@ async function translate(root: string, configPath: string): Promise<LocalWorkerO
   const wrangler = await import("wrangler");
   const config = wrangler.unstable_readConfig({ config: configPath });
   if (config.assets?.directory) mkdirSync(join(root, config.assets.directory), { recursive: true });
-  const { workerOptions, externalWorkers } = wrangler.unstable_getMiniflareWorkerOptions(configPath);
+  // Hyperdrive's local stand-in is a connection string with a password: worker-runtime.ts adds it, and no file keeps it.
+  const { workerOptions, externalWorkers } = wrangler.unstable_getMiniflareWorkerOptions({
+    ...config,
+    hyperdrive: [],
+  });
   if (externalWorkers.length > 0) {
     throw new Error(
       "wrangler.toml asks for a binding that needs a second worker; cli/dev cannot run that yet",

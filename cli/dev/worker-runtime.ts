@@ -6,7 +6,9 @@ import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { applyPostgresMigrations } from "../postgres-migrations.mjs";
 import { applyMigrations } from "./migrations.ts";
+import { localHyperdrive, postgresUrlOf } from "./local-hyperdrive.ts";
 import { childrenOf, commandOf } from "./process-identity.ts";
 import { readWorkerOptions } from "./worker-options.ts";
 
@@ -20,6 +22,8 @@ export type WorkerHostOptions = {
   bindings: Record<string, string>;
   /** The bundle to run: dist/worker/index.js unless a test brings its own. It must export the same Durable Objects. */
   scriptPath?: string;
+  /** What the binding HYPERDRIVE leads to: postgres://user:password@host:port/database. Its tables are made here. */
+  postgresUrl?: string;
 };
 
 export type WorkerHost = {
@@ -45,11 +49,18 @@ type ScheduledWorker = {
 /**
  * Starts the worker; resolves when it answers HTTP.
  *
- * @throws MigrationError, Miniflare's own errors (a taken port, a script that does not load)
+ * @throws MigrationError, PostgresMigrationError, Miniflare's own errors (a taken port, a script that does not load)
  */
 export async function startWorkerHost(options: WorkerHostOptions): Promise<WorkerHost> {
   const { worker, crons, databases } = await readWorkerOptions(options.root);
   const scriptPath = resolve(options.scriptPath ?? join(options.root, "dist", "worker", "index.js"));
+  const migrated: string[] = [];
+  const postgresUrl = options.postgresUrl ?? postgresUrlOf(process.env);
+  const hyperdrive = localHyperdrive(postgresUrl);
+  if (postgresUrl !== undefined && options.bindings["STORAGE"] === "postgres") {
+    const applied = await applyPostgresMigrations(postgresUrl, join(options.root, "migrations", "postgres"));
+    migrated.push(...applied.map((name) => `postgres/${name}`));
+  }
   const persistRoot = join(resolve(options.dataDir), "v3");
   mkdirSync(persistRoot, { recursive: true });
 
@@ -59,7 +70,8 @@ export async function startWorkerHost(options: WorkerHostOptions): Promise<Worke
   const signalListeners = { SIGINT: process.listeners("SIGINT"), SIGTERM: process.listeners("SIGTERM") };
   const miniflare = new Miniflare({
     ...worker,
-    bindings: { ...worker.bindings, ...options.bindings },
+    ...hyperdrive.options,
+    bindings: { ...worker.bindings, ...options.bindings, ...hyperdrive.bindings },
     modules: true,
     scriptPath,
     modulesRoot: dirname(scriptPath),
@@ -80,7 +92,6 @@ export async function startWorkerHost(options: WorkerHostOptions): Promise<Worke
   dropListenersAddedSince(signalListeners);
 
   const url = new URL(await miniflare.ready).origin;
-  const migrated: string[] = [];
   for (const { binding, migrationsDir, migrationsTable } of databases) {
     const database = await miniflare.getD1Database(binding);
     migrated.push(...(await applyMigrations(database, migrationsDir, migrationsTable)));

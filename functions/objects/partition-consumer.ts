@@ -2,13 +2,17 @@
 // is more. It caches its position; should two ever run, the fence in the store lets one of them commit.
 import { DurableObject } from "cloudflare:workers";
 import { KafkaError } from "../../lib/kafka/errors.ts";
+import { topicName } from "../../lib/kafka/topics.ts";
 import type { KafkaTransport } from "../../lib/kafka/transport.ts";
 import { logger } from "../../lib/observability/logger.ts";
-import { createD1StreamStore } from "../../lib/storage/d1-stream.ts";
-import type { Position } from "../../lib/storage/storage.ts";
-import { drainPartition, type DrainResult, type DrainStep } from "../../lib/stream/drain.ts";
+import type { StreamStore } from "../../lib/storage/storage.ts";
+import { drainPartition, newDrainMemory } from "../../lib/stream/drain.ts";
+import { sendOutbox } from "../../lib/stream/outbox.ts";
+import { resumePartition, type Resumed } from "../../lib/stream/resume.ts";
+import type { DrainResult, DrainStep } from "../../lib/stream/run.ts";
 import { POKE_WINDOW_MS, type Owned } from "../consume.ts";
-import { deploymentOf } from "../deployment.ts";
+import { deploymentOf, type Deployment } from "../deployment.ts";
+import { streamStoreOf } from "../storage.ts";
 import { openTransport } from "../transport.ts";
 
 /** Pokes are gathered for this long before reading: fewer, larger commits (measured: 144 ms to queryable). */
@@ -16,6 +20,12 @@ const GATHER_MS = 100;
 
 /** What one alarm may do: a free plan allows 50 outgoing calls an invocation, and a batch takes two. */
 const BUDGET = { timeMs: 20_000, batches: 20 };
+
+/** Of an alarm, for what the commits have left to be sent. */
+const OUTBOX_TIME_MS = 5_000;
+
+/** What another owner of this partition left to be sent, and died over, waits at most this long. */
+const OUTBOX_LOOK_MS = 600_000;
 
 /** An alarm this long overdue is taken for lost, and set anew by whoever calls next. */
 const LOST_ALARM_MS = 5_000;
@@ -26,13 +36,24 @@ const MIRROR_INTERVAL_MS = 10_000;
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 60_000;
 
-export interface ConsumerStatus {
+/** An end that was announced and does not come is forgotten after this long. */
+const REST_MS = 10_000;
+
+interface StoredStatus {
   state: "running" | "retrying" | "stopped";
   error: string | null;
 }
 
+export interface ConsumerStatus extends StoredStatus {
+  /** Tenants of whose records the store refuses nearly all, so that those are dead-lettered by whole messages. */
+  tripped: string[];
+}
+
+export type ResumeAnswer = Resumed | { outcome: "not_stopped" } | { outcome: "failed"; message: string };
+
 export class PartitionConsumer extends DurableObject<Env> {
-  #position: Position | undefined;
+  #openStore: StreamStore | undefined;
+  #memory = newDrainMemory();
   /** When the pending alarm is due, as far as this life of the object knows. */
   #armedMs: number | undefined;
   /** Whether storage tells which partition this is, for alarms of a later life. */
@@ -44,7 +65,16 @@ export class PartitionConsumer extends DurableObject<Env> {
   #recentOffset: number | undefined;
   #mirroredOffset: number | undefined;
   #mirrorAgainMs = 0;
-  #status: ConsumerStatus | undefined;
+  #status: StoredStatus | undefined;
+  #tripped: string[] = [];
+  /** There may be rows in the outbox: always so at the beginning of a life. */
+  #hasOutgoing = true;
+  #outboxFailures = 0;
+  #outboxNotBeforeMs = 0;
+  #lookAgainMs = Date.now() + OUTBOX_LOOK_MS;
+  /** Until then no batch is begun. */
+  #restUntilMs = 0;
+  #underWay: Promise<void> | undefined;
 
   /** The log grew, to a message at `offset`: read it soon. Many pokes make one reading. */
   async poke(owned: Owned, offset: number): Promise<void> {
@@ -55,12 +85,56 @@ export class PartitionConsumer extends DurableObject<Env> {
 
   /** The cron's call: read now, whatever alarms were lost, from where the store says now. */
   async wake(owned: Owned): Promise<void> {
-    this.#position = undefined;
+    this.#memory.position = undefined;
+    if (Date.now() >= this.#lookAgainMs) {
+      this.#lookAgainMs = Date.now() + OUTBOX_LOOK_MS;
+      this.#hasOutgoing = true;
+    }
     await this.#arm(owned, Date.now());
   }
 
   async status(): Promise<ConsumerStatus> {
-    this.#status ??= (await this.ctx.storage.get<ConsumerStatus>("status")) ?? {
+    return { ...(await this.#storedStatus()), tripped: this.#memory.trips.tripped(Date.now()) };
+  }
+
+  /** A person's word that the topic is another one now: it is read from its start, as such. Answers with values alone. */
+  async resume(owned: Owned): Promise<ResumeAnswer> {
+    try {
+      if ((await this.#storedStatus()).state !== "stopped") return { outcome: "not_stopped" };
+      const transport = openTransport(this.env, deploymentOf(this.env));
+      let resumed: Resumed;
+      try {
+        resumed = await resumePartition(
+          { ...owned, recentOffset: this.#recentOffset },
+          { transport, store: this.#store(), now: Date.now },
+        );
+      } finally {
+        await transport.close();
+      }
+      const { group, topic, partition } = owned;
+      logger.warn("partition_resumed", { group, topic, partition, outcome: resumed.outcome });
+      this.#memory.position = undefined;
+      if (resumed.outcome === "resumed") await this.#setStatus({ state: "running", error: null });
+      await this.#arm(owned, Date.now());
+      return resumed;
+    } catch (error) {
+      return { outcome: "failed", message: messageOf(error) };
+    }
+  }
+
+  /** One for the object's life: its connections may live as long. */
+  #store(): StreamStore {
+    return (this.#openStore ??= streamStoreOf(this.env));
+  }
+
+  /** Finishes the batch in hand and begins none for a while: what runs this object is about to end. */
+  async rest(): Promise<void> {
+    this.#restUntilMs = Date.now() + REST_MS;
+    await this.#underWay?.catch(() => {});
+  }
+
+  async #storedStatus(): Promise<StoredStatus> {
+    this.#status ??= (await this.ctx.storage.get<StoredStatus>("status")) ?? {
       state: "running",
       error: null,
     };
@@ -68,9 +142,16 @@ export class PartitionConsumer extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
+    const work = this.#work();
+    this.#underWay = work;
+    await work;
+  }
+
+  async #work(): Promise<void> {
     const owned = await this.ctx.storage.get<Owned>("owned");
     if (!owned) return;
     this.#armedMs = undefined;
+    if (Date.now() < this.#restUntilMs) return await this.#arm(owned, this.#restUntilMs);
     // A failure is settled here, never thrown on, since alarms that fail are given up.
     let result: DrainResult;
     try {
@@ -80,7 +161,7 @@ export class PartitionConsumer extends DurableObject<Env> {
         return await this.ctx.storage.deleteAll();
       result = await this.#drain(owned);
     } catch (error) {
-      return await this.#backOff(owned, error instanceof Error ? error.message : String(error));
+      return await this.#backOff(owned, messageOf(error));
     }
     await this.#settle(owned, result);
   }
@@ -94,24 +175,31 @@ export class PartitionConsumer extends DurableObject<Env> {
     const deployment = deploymentOf(this.env);
     const { config } = deployment;
     const transport = openTransport(this.env, deployment);
+    // A copy: whoever wakes us meanwhile wants the next drain to ask the store, not this one to lose its place.
+    const memory = { ...this.#memory };
     try {
       const result = await drainPartition(
         {
           ...owned,
           startAt: config.KAFKA_AUTO_OFFSET_RESET,
           defaultTenant: config.DEFAULT_TENANT,
+          deadLetterTopic: topicName(deployment.naming, owned.signal, "dlq"),
           recentOffset: this.#recentOffset,
         },
         {
           transport,
-          store: createD1StreamStore(this.env.DB),
+          store: this.#store(),
           now: Date.now,
+          sleep: (ms) => scheduler.wait(ms),
           reached: (step) => this.reached(step),
+          isEnding: () => Date.now() < this.#restUntilMs,
         },
         BUDGET,
-        this.#position,
+        memory,
       );
-      this.#position = result.position;
+      this.#memory = memory;
+      if (result.outgoing > 0) this.#hasOutgoing = true;
+      await this.#sendOutgoing(owned, deployment, transport);
       await this.#mirror(owned, transport);
       return result;
     } finally {
@@ -119,12 +207,42 @@ export class PartitionConsumer extends DurableObject<Env> {
     }
   }
 
+  /** What cannot be sent now stays in the store and never holds up the reading. */
+  async #sendOutgoing(owned: Owned, deployment: Deployment, transport: KafkaTransport): Promise<void> {
+    if (!this.#hasOutgoing || Date.now() < this.#outboxNotBeforeMs) return;
+    const { isLeft, reason } = await sendOutbox(
+      owned,
+      {
+        transport,
+        store: this.#store(),
+        partitionCount: async (topic) => await deployment.partitionCounts.of(transport, topic, Date.now()),
+        now: Date.now,
+      },
+      OUTBOX_TIME_MS,
+    );
+    this.#hasOutgoing = isLeft;
+    if (reason === undefined) {
+      this.#outboxFailures = 0;
+      return;
+    }
+    this.#outboxFailures++;
+    this.#outboxNotBeforeMs = Date.now() + backOffMs(this.#outboxFailures);
+    const { group, topic, partition } = owned;
+    logger.error("outbox_failed", {
+      group,
+      topic,
+      partition,
+      failures: this.#outboxFailures,
+      message: reason,
+    });
+  }
+
   /**
    * Tells the cluster how far the group has read, so that its consoles show lag. Nothing reads it back: what counts is
    * the position in storage.
    */
   async #mirror({ group, topic, partition }: Owned, transport: KafkaTransport): Promise<void> {
-    const next = this.#position?.nextOffset;
+    const next = this.#memory.position?.nextOffset;
     if (next === undefined || next === this.#mirroredOffset || Date.now() < this.#mirrorAgainMs) return;
     this.#mirrorAgainMs = Date.now() + MIRROR_INTERVAL_MS;
     try {
@@ -143,6 +261,7 @@ export class PartitionConsumer extends DurableObject<Env> {
     if (expired > 0) logger.error("messages_expired_unread", { group, topic, partition, messages: expired });
     if (deadLetters > 0)
       logger.warn("dead_letters", { group, topic, partition, records, dead_letters: deadLetters });
+    this.#tellTripped(owned);
     // Whoever makes progress is not backing off, even where some calls fail.
     if (result.commits > 0 || result.state !== "failed") this.#failures = 0;
     switch (result.state) {
@@ -151,6 +270,7 @@ export class PartitionConsumer extends DurableObject<Env> {
         // What an isolate held back within the poke window must not wait for the next poke.
         if (this.#lastFetchMs < this.#lastPokeMs + POKE_WINDOW_MS)
           await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
+        if (this.#hasOutgoing) await this.#arm(owned, Math.max(Date.now(), this.#outboxNotBeforeMs));
         return;
       case "budget":
       case "fenced":
@@ -160,17 +280,26 @@ export class PartitionConsumer extends DurableObject<Env> {
       case "stopped":
         await this.#setStatus({ state: "stopped", error: reason });
         logger.error("partition_stopped", { group, topic, partition, reason: reason ?? undefined });
+        if (this.#hasOutgoing) await this.#arm(owned, Math.max(Date.now(), this.#outboxNotBeforeMs));
         return;
       case "failed":
         await this.#backOff(owned, reason);
     }
   }
 
+  #tellTripped({ group, topic, partition }: Owned): void {
+    const tripped = this.#memory.trips.tripped(Date.now());
+    const place = { group, topic, partition };
+    for (const tenant of tripped)
+      if (!this.#tripped.includes(tenant)) logger.error("tenant_tripped", { ...place, tenant });
+    for (const tenant of this.#tripped)
+      if (!tripped.includes(tenant)) logger.info("tenant_untripped", { ...place, tenant });
+    this.#tripped = tripped;
+  }
+
   async #backOff({ group, topic, partition }: Owned, reason: string | null): Promise<void> {
     this.#failures++;
-    const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 16));
-    const delayMs = ceilingMs / 2 + (Math.random() * ceilingMs) / 2;
-    this.#notBeforeMs = Date.now() + delayMs;
+    this.#notBeforeMs = Date.now() + backOffMs(this.#failures);
     this.#armedMs = this.#notBeforeMs;
     logger.error("drain_failed", {
       group,
@@ -184,8 +313,8 @@ export class PartitionConsumer extends DurableObject<Env> {
   }
 
   /** Kept in storage where it is not the usual one, so that it outlives the object's memory. */
-  async #setStatus(status: ConsumerStatus): Promise<void> {
-    const before = await this.status();
+  async #setStatus(status: StoredStatus): Promise<void> {
+    const before = await this.#storedStatus();
     this.#status = status;
     if (before.state === status.state && before.error === status.error) return;
     if (status.state === "running") await this.ctx.storage.delete("status");
@@ -208,4 +337,13 @@ export class PartitionConsumer extends DurableObject<Env> {
     const isLost = setMs !== null && setMs < Date.now() - LOST_ALARM_MS;
     if (setMs === null || setMs > wantedMs || isLost) await this.ctx.storage.setAlarm(wantedMs);
   }
+}
+
+function backOffMs(failures: number): number {
+  const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures, 16));
+  return ceilingMs / 2 + (Math.random() * ceilingMs) / 2;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,15 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ClusterState, LeaseAnswer, LeaseAsk } from "../../lib/ingest/quota/lease.ts";
 import { TenantQuota } from "../../lib/ingest/quota/tenant-quota.ts";
+import { toClusterState } from "../../lib/kafka/cluster-state.ts";
+import { within } from "../../lib/kafka/timer.ts";
+import { clusterHealth } from "../cluster.ts";
+
+/** How old the state that is handed out may be; with a lease's own time an isolate sees a change within a second. */
+const STATE_MAX_AGE_MS = 200;
+
+/** What asking for it may add to a lease, which has ASK_DEADLINE_MS in all. */
+const STATE_DEADLINE_MS = 150;
 
 export class QuotaBucket extends DurableObject<Env> {
   readonly #quota = new TenantQuota(
@@ -14,22 +23,35 @@ export class QuotaBucket extends DurableObject<Env> {
   );
   /** Since this life began: how often it was asked. */
   #asks = 0;
+  /** As last told. */
+  #state: ClusterState = {};
+  #askedStateMs = Number.NEGATIVE_INFINITY;
+  /** Of those who ask at one time, one asks for all. */
+  #askingState: Promise<void> | undefined;
 
-  // Async, though nothing in it waits: what it wrote is on disk before the answer leaves (the output gate).
+  // What it wrote is on disk before the answer leaves (the output gate).
   async lease(ask: LeaseAsk): Promise<LeaseAnswer> {
     this.#asks++;
-    return this.#quota.lease(ask, Date.now());
-  }
-
-  async setState(state: ClusterState): Promise<void> {
-    this.#quota.setState(state);
-  }
-
-  async state(): Promise<ClusterState> {
-    return this.#quota.state();
+    if (Date.now() >= this.#askedStateMs + STATE_MAX_AGE_MS) this.#askingState ??= this.#askState();
+    await this.#askingState;
+    return { ...this.#quota.lease(ask, Date.now()), state: this.#state };
   }
 
   async asks(): Promise<number> {
     return this.#asks;
+  }
+
+  /** Never throws: while the state is not to be had, the last known stays. */
+  async #askState(): Promise<void> {
+    try {
+      const late = () => new Error(`no answer within ${STATE_DEADLINE_MS} ms`);
+      const state = await within(STATE_DEADLINE_MS, clusterHealth(this.env).state(), late);
+      this.#state = toClusterState(state);
+    } catch {
+      // Tolerated by design: nobody's request fails for it, and whoever meets Kafka's failure tells of it.
+    } finally {
+      this.#askedStateMs = Date.now();
+      this.#askingState = undefined;
+    }
   }
 }

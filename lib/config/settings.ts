@@ -177,7 +177,27 @@ export const settingsSchema = z.object({
   KAFKA_LOG_TOPIC: topicName.optional().describe("another name for KAFKA_TOPIC_LOGS"),
   KAFKA_METRICS_TOPIC: topicName.optional().describe("another name for KAFKA_TOPIC_METRICS"),
   KAFKA_TOPIC_REQUESTS: topicName.optional().describe("another name for KAFKA_TOPIC_EVENTS"),
-  STORAGE: z.enum(["d1"]).default("d1").describe("where results go: `d1` is Cloudflare's SQLite"),
+  STORAGE: z
+    .enum(["d1", "postgres"])
+    .default("d1")
+    .describe(
+      "where results go: `d1` is Cloudflare's SQLite, `postgres` is reached by the binding HYPERDRIVE (docs/storage.md)",
+    ),
+  SPILL: onOff
+    .default("on")
+    .describe(
+      "`on`: while Kafka is away records are kept in Durable Objects, and go to Kafka once it is back",
+    ),
+  SPILL_SHARDS: wholeNumber(1, 64)
+    .default(8)
+    .describe("how many Durable Objects keep them; changed only while nothing is kept"),
+  SPILL_MAX_BYTES: wholeNumber(1, 8_000_000_000)
+    .default(1_000_000_000)
+    .describe("what each of those objects keeps at most; more is answered with 503 `spill_full`"),
+  // Below the horizon of dedupe (24 h), with room for the draining.
+  SPILL_MAX_AGE_MS: wholeNumber(1_000, 72_000_000)
+    .default(43_200_000)
+    .describe("once what is kept is this old, new records are answered with 503 `spill_full`"),
   DEFAULT_TENANT: z
     .string()
     .regex(/^[a-zA-Z0-9_-]{1,64}$/, "letters, digits, `_`, `-`, at most 64")

@@ -114,7 +114,9 @@ export const acceptedShape = z
     accepted: z.int(),
     rejected: z.int(),
     retry: z.int().optional().describe("records that are not known to be durable: send the whole body again"),
-    durability: z.enum(["kafka", "spilled"]),
+    durability: z
+      .enum(["kafka", "spilled"])
+      .describe("`spilled`: some of the accepted records are kept until Kafka is back"),
     batch: z.string(),
     results: z
       .array(
@@ -126,6 +128,7 @@ export const acceptedShape = z
             partition: z.int(),
             offset: z.int(),
           }),
+          z.object({ index, status: z.literal("spilled"), topic: z.string() }),
           z.object({
             index,
             status: z.enum(["rejected", "retry"]),
@@ -152,8 +155,8 @@ export const publishedShape = z
     message: z.string(),
     event: z.looseObject({}),
     topic: z.string(),
-    partition: z.int(),
-    offset: z.int(),
+    partition: z.int().nullable().describe("null while the event is kept until Kafka is back"),
+    offset: z.int().nullable(),
   })
   .meta({ id: "Published" });
 

@@ -30,6 +30,22 @@ export const kafkaStatusShape = z
     topics_missing: z.array(z.string()).optional(),
     error: z.string().optional().describe("what is wrong, and what to do about it"),
     error_code: z.string().optional(),
+    breaker: z
+      .enum(["closed", "open", "half-open"])
+      .describe("open: Kafka was away a moment ago, and records go into the spillway untried"),
+    spill: z
+      .object({
+        messages: z.int(),
+        records: z.int(),
+        bytes: z.int(),
+        refused: z.int().describe("messages that Kafka refuses for themselves; told by /kafka/flush"),
+        oldest_ms: z.int().nullable().describe("the age of the oldest"),
+        error: z
+          .string()
+          .nullable()
+          .describe("of a shard that did not answer: what it holds is missing here"),
+      })
+      .describe("what is kept while Kafka is away, and goes there once it is back"),
     consumers: z.array(
       z.object({
         group: z.string(),
@@ -37,6 +53,11 @@ export const kafkaStatusShape = z
         partition: z.int(),
         state: z.enum(["running", "retrying", "stopped", "unknown"]),
         error: z.string().nullable(),
+        tripped: z
+          .array(z.string())
+          .describe(
+            "tenants nearly all of whose records the store refuses: those go to the dead letters whole",
+          ),
       }),
     ),
   })

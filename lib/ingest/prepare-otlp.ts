@@ -22,7 +22,7 @@ export async function prepareOtlp(
   body: OtlpRequest,
   rules: EdgeRules,
 ): Promise<Prepared> {
-  const { tenant, batch, receivedMs, skewMs, bodyBytes, partitions, carriesText } = request;
+  const { tenant, batch, attempt, receivedMs, skewMs, bodyBytes, partitions, carriesText } = request;
   const { scrubber, hotKeys, keyStrategy } = rules;
   const rejections = new Map<number, Rejection>();
   const counts: EdgeCounts = { scrubbed: scrubber?.newCounts() ?? [], seriesOver: 0, seriesUnasked: 0 };
@@ -52,7 +52,7 @@ export async function prepareOtlp(
 
   const random = keyStrategy === "random" ? crypto.randomUUID() : "";
   const { messages: packed, oversize } = packOtlp(
-    { tenant, batch, receivedMs },
+    { tenant, batch, attempt, receivedMs },
     body,
     (index) => !rejections.has(index),
     (origin) => originKey(keyStrategy, origin, body.signal, tenant, random),

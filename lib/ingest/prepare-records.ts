@@ -80,7 +80,7 @@ async function limitSeries(
 }
 
 function pack(
-  { tenant, batch, receivedMs, bodyBytes, partitions }: IntakeRequest,
+  { tenant, batch, attempt, receivedMs, bodyBytes, partitions }: IntakeRequest,
   { signal, agentVersion }: RecordsBody,
   entries: readonly Checked[],
   { hotKeys }: EdgeRules,
@@ -97,7 +97,14 @@ function pack(
     if (group) group.push({ index, record });
     else groups.set(key, [{ index, record }]);
   }
-  const header = { tenant, signal, batch, received: new Date(receivedMs).toISOString(), agentVersion };
+  const header = {
+    tenant,
+    signal,
+    batch,
+    attempt,
+    received: new Date(receivedMs).toISOString(),
+    agentVersion,
+  };
   const messages: KeyedMessage[] = [];
   for (const [key, group] of groups) {
     const { envelopes, oversize } = packEnvelopes(header, group);

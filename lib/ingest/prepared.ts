@@ -1,6 +1,7 @@
 // What the intake's two paths (JSON records, OTLP) have in common: what they know of a request, the rules of the edge,
 // and what they make of it: a verdict on each record that is refused, and messages for the others.
 import type { KafkaError } from "../kafka/errors.ts";
+import type { Reason } from "../telemetry/reasons.ts";
 import type { Rejection } from "../telemetry/result.ts";
 import type { SeriesDirectories } from "./cardinality/directory.ts";
 import type { CardinalityOptions, SeriesLimiter } from "./cardinality/series-limiter.ts";
@@ -12,13 +13,25 @@ import type { Scrubber } from "./scrub/scrubber.ts";
 /** What became of one record, by its index in the request. */
 export type Verdict =
   | { status: "ok"; topic: string; partition: number; offset: number }
+  /** Kept in the spillway until Kafka is back. */
+  | { status: "spilled"; topic: string }
   | { status: "rejected"; rejection: Rejection }
-  | { status: "retry"; error: KafkaError };
+  | ({ status: "retry" } & NotDurable);
+
+/** Why a good record is neither written nor kept. */
+export interface NotDurable {
+  reason: Extract<Reason, "kafka_unavailable" | "spill_full">;
+  error: KafkaError;
+  /** What the other side asks to be waited, where it does. */
+  retryAfterMs: number | undefined;
+}
 
 export interface IntakeRequest {
   tenant: string;
   /** Identity of the request's records, together with tenant and index. */
   batch: string;
+  /** Tells this acceptance of the batch from another one; 0 where there can be but one. */
+  attempt: number;
   receivedMs: number;
   /** What is added to every time that the client gave. */
   skewMs: number;

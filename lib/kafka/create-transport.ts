@@ -68,6 +68,17 @@ const transports: Record<string, Factory> = {
 
 export const TRANSPORTS_THERE_ARE: readonly string[] = Object.keys(transports);
 
+/** Those whose values are text; the capability of the others may be known only once Kafka has been asked. */
+const TEXT_TRANSPORTS: ReadonlySet<string | undefined> = new Set(["upstash"]);
+
+/** Whether a way to Kafka or back carries text alone, known without asking Kafka. */
+export function carriesText({
+  KAFKA_TRANSPORT,
+  KAFKA_READ_TRANSPORT,
+}: Pick<TransportConfig, "KAFKA_TRANSPORT" | "KAFKA_READ_TRANSPORT">): boolean {
+  return TEXT_TRANSPORTS.has(KAFKA_TRANSPORT) || TEXT_TRANSPORTS.has(KAFKA_READ_TRANSPORT);
+}
+
 /** A transport for one invocation: it must not outlive the request that made it, which closes it. */
 export function createTransport(config: TransportConfig, around: TransportSurroundings): KafkaTransport {
   const { KAFKA_SHARDS: shards, KAFKA_LINGER_MS: lingerMs } = config;

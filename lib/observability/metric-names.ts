@@ -75,6 +75,11 @@ export const METRICS = {
     help: "Records that were good but not made durable, so that the client was asked to send them again.",
     labels: { signal: SIGNALS, protocol: PROTOCOLS },
   },
+  weir_records_spilled_total: {
+    type: "counter",
+    help: "Records that were kept in the spillway because Kafka was away; they are among the accepted ones.",
+    labels: { signal: SIGNALS },
+  },
   weir_request_bytes_total: {
     type: "counter",
     help: "Bytes of the bodies that the intake read, as sent and as decoded.",
@@ -135,9 +140,29 @@ export const METRICS = {
     help: "Isolates that gave counts away within the last hour.",
     labels: {},
   },
+  weir_breaker_open: {
+    type: "gauge",
+    help: "1 while Kafka is taken for away, so that records go into the spillway untried; else 0.",
+    labels: {},
+  },
+  weir_spill_messages: {
+    type: "gauge",
+    help: "Messages kept while Kafka is away, of all shards that answered this scrape.",
+    labels: {},
+  },
+  weir_spill_bytes: {
+    type: "gauge",
+    help: "Size of those messages.",
+    labels: {},
+  },
+  weir_spill_oldest_seconds: {
+    type: "gauge",
+    help: "Age of the oldest of those messages; at SPILL_MAX_AGE_MS new records are refused.",
+    labels: {},
+  },
   weir_scrape_errors: {
     type: "gauge",
-    help: "Counter objects that did not answer this scrape. Their last known totals stand in where this isolate has any; else the sums are too low.",
+    help: "Objects that did not answer this scrape. Of counters the last known totals stand in where this isolate has any; else the sums are too low.",
     labels: {},
   },
 } as const satisfies Record<string, MetricSpec>;

@@ -11,6 +11,8 @@ export interface RequestFacts {
   signal?: SignalLabel | undefined;
   protocol?: ProtocolLabel | undefined;
   accepted?: number | undefined;
+  /** Of the accepted ones: kept until Kafka is back. */
+  spilled?: number | undefined;
   rejected?: number | undefined;
   /** Good records that were not made durable. */
   retry?: number | undefined;
@@ -69,6 +71,7 @@ export function requestLogFields(request: AnsweredRequest): LogFields {
     signal: request.signal,
     protocol: request.protocol,
     accepted: request.accepted,
+    spilled: request.spilled,
     rejected: request.rejected,
     retry: request.retry,
     bytes_in: request.bytesIn,

@@ -2,6 +2,7 @@
 // it is a client's own word, and no part of the ledger's balance.
 import { withDeadline, type D1 } from "./d1-database.ts";
 import type { Discarded } from "../telemetry/client-report.ts";
+import type { Signal } from "../telemetry/signal.ts";
 
 const ADD = `INSERT INTO client_reports (tenant, day, signal, reason, quantity) VALUES (?1, ?2, ?3, ?4, ?5)
   ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity`;
@@ -18,4 +19,27 @@ export async function addClientReport(
     db.prepare(ADD).bind(tenant, day, signal, reason, quantity),
   );
   await withDeadline("adding a client report", () => db.batch(statements));
+}
+
+const SUMS = "SELECT tenant, signal, sum(quantity) AS quantity FROM client_reports";
+
+/**
+ * All that was ever reported, whatever the reason.
+ * @param tenant undefined: of all
+ * @throws StorageError
+ */
+export async function discardedByClients(
+  db: D1,
+  tenant: string | undefined,
+): Promise<{ tenant: string; signal: Signal; quantity: number }[]> {
+  const statement =
+    tenant === undefined
+      ? db.prepare(`${SUMS} GROUP BY tenant, signal`)
+      : db.prepare(`${SUMS} WHERE tenant = ?1 GROUP BY tenant, signal`).bind(tenant);
+  const { results } = await withDeadline("reading client reports", () => statement.all());
+  return results.map((row) => ({
+    tenant: String(row.tenant),
+    signal: row.signal as Signal,
+    quantity: Number(row.quantity),
+  }));
 }

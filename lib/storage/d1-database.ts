@@ -1,12 +1,13 @@
 // The part of Cloudflare's D1 that Weir uses, as an interface of its own: lib/ does not depend on the runtime's
 // types. `batch` is one transaction (developers.cloudflare.com/d1/worker-api/d1-database/#batch).
+import { faultOf } from "./d1-fault.ts";
 import { StorageError } from "./storage.ts";
 
 export type D1Value = string | number | null;
 
 export interface D1Statement {
   bind(...values: D1Value[]): D1Statement;
-  all(): Promise<{ results: Record<string, D1Value>[] }>;
+  all(): Promise<{ results: Record<string, D1Value>[]; meta: { changes: number } }>;
 }
 
 export interface D1 {
@@ -34,8 +35,20 @@ export async function withDeadline<T>(
     return await Promise.race([call(), deadline]);
   } catch (cause) {
     if (cause instanceof StorageError) throw cause;
-    throw new StorageError(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const code = faultOf(cause) === "unavailable" ? "storage_unavailable" : "storage_rejected";
+    throw new StorageError(`${what}: ${messageOf(cause)}`, { cause, code });
   } finally {
     clearTimeout(timer);
   }
 }
+
+/** Builds statements: what fails here is a fault of the data, since D1 has not been asked yet. */
+export function built<T>(what: string, build: () => T): T {
+  try {
+    return build();
+  } catch (cause) {
+    throw new StorageError(`${what}: ${messageOf(cause)}`, { cause, code: "storage_rejected" });
+  }
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,6 +1,7 @@
 // Queries on D1. Pages go by the rows' own sort key, so a page is stable while rows are added.
 import type { JsonObject } from "../telemetry/json-value.ts";
 import { withDeadline, type D1, type D1Value } from "./d1-database.ts";
+import { d1DeadLetters } from "./d1-dead-letters.ts";
 import type {
   Found,
   PageKey,
@@ -14,12 +15,21 @@ import { formatMoment, nanosToMoment } from "../telemetry/time.ts";
 
 type RawRow = Record<string, D1Value>;
 
+const HIDDEN = "FROM sources WHERE is_visible = 0";
+/**
+ * Not of an epoch that is still being built. Mostly there is none: that is asked once a query, and no row is looked up
+ * (each look-up of NOT IN counts as a row read, which D1 bills).
+ */
+const isSeen = (rows: string) =>
+  `(NOT EXISTS (SELECT 1 ${HIDDEN}) OR ${rows}.source NOT IN (SELECT id ${HIDDEN}))`;
+
 /** Spans of a trace that are looked at for its row in the list: a trace may have very many, and a page many traces. */
 const MAX_SUMMED_SPANS = 1_000;
 
 /** Spans of the trace whose root is at hand. Unnamed, SQLite takes the tenant's whole time line for the index. */
 const OF_TRACE = `FROM (SELECT o.status, o.service FROM spans AS o INDEXED BY spans_by_trace
-    WHERE o.tenant = spans.tenant AND o.trace_id = spans.trace_id LIMIT ${MAX_SUMMED_SPANS})`;
+    WHERE o.tenant = spans.tenant AND o.trace_id = spans.trace_id AND ${isSeen("o")}
+    LIMIT ${MAX_SUMMED_SPANS})`;
 
 /** What is told of a trace, beside its root. */
 const TRACE_COLUMNS = `trace_id, name, service, status, duration,
@@ -34,10 +44,14 @@ const PLACE_ORDER = "spans.time, source, partition, offset, idx";
 const SPANS_OF_TRACE = `SELECT CAST(time AS TEXT) AS time, source, partition, offset, idx, trace_id, span_id, parent_span_id,
     name, kind, status, service, host, duration, attributes, detail
   FROM (SELECT *, sum(length(attributes) + length(detail)) OVER (ORDER BY ${PLACE_ORDER}) AS bytes
-    FROM spans INDEXED BY spans_by_trace WHERE tenant = ?1 AND trace_id = ?2 ORDER BY ${PLACE_ORDER} LIMIT ?3) AS spans
+    FROM spans INDEXED BY spans_by_trace WHERE tenant = ?1 AND trace_id = ?2 AND ${isSeen("spans")}
+    ORDER BY ${PLACE_ORDER} LIMIT ?3) AS spans
   WHERE bytes <= ${MAX_TRACE_BYTES} ORDER BY ${PLACE_ORDER}`;
 
-const COUNT_SPANS = `SELECT count(*) AS spans FROM spans INDEXED BY spans_by_trace WHERE tenant = ?1 AND trace_id = ?2`;
+const COUNT_SPANS = `SELECT count(*) AS spans FROM spans INDEXED BY spans_by_trace
+  WHERE tenant = ?1 AND trace_id = ?2 AND ${isSeen("spans")}`;
+
+const OF_TENANT = `FROM metrics AS m INDEXED BY metrics_by_name WHERE m.tenant = ?1 AND ${isSeen("m")}`;
 
 /**
  * Jumps from name to name in the index: costs by the names, not by their points. The first jump has one bound, the
@@ -45,18 +59,15 @@ const COUNT_SPANS = `SELECT count(*) AS spans FROM spans INDEXED BY spans_by_tra
  */
 const METRIC_NAMES = `WITH RECURSIVE names (name) AS (
     SELECT CASE WHEN ?3 >= ?2
-      THEN (SELECT min(m.name) FROM metrics AS m INDEXED BY metrics_by_name WHERE m.tenant = ?1 AND m.name > ?3)
-      ELSE (SELECT min(m.name) FROM metrics AS m INDEXED BY metrics_by_name WHERE m.tenant = ?1 AND m.name >= ?2) END
+      THEN (SELECT min(m.name) ${OF_TENANT} AND m.name > ?3)
+      ELSE (SELECT min(m.name) ${OF_TENANT} AND m.name >= ?2) END
     UNION ALL
-    SELECT (SELECT min(m.name) FROM metrics AS m INDEXED BY metrics_by_name WHERE m.tenant = ?1 AND m.name > names.name)
-      FROM names WHERE names.name IS NOT NULL
+    SELECT (SELECT min(m.name) ${OF_TENANT} AND m.name > names.name) FROM names WHERE names.name IS NOT NULL
     LIMIT ?4
   )
   SELECT name,
-    (SELECT CAST(m.time AS TEXT) FROM metrics AS m INDEXED BY metrics_by_name
-      WHERE m.tenant = ?1 AND m.name = names.name ORDER BY m.time DESC LIMIT 1) AS time,
-    (SELECT m.kind FROM metrics AS m INDEXED BY metrics_by_name
-      WHERE m.tenant = ?1 AND m.name = names.name ORDER BY m.time DESC LIMIT 1) AS kind
+    (SELECT CAST(m.time AS TEXT) ${OF_TENANT} AND m.name = names.name ORDER BY m.time DESC LIMIT 1) AS time,
+    (SELECT m.kind ${OF_TENANT} AND m.name = names.name ORDER BY m.time DESC LIMIT 1) AS kind
   FROM names WHERE name IS NOT NULL AND substr(name, 1, length(?2)) = ?2`;
 
 export function createD1QueryStore(db: D1): QueryStore {
@@ -68,7 +79,7 @@ export function createD1QueryStore(db: D1): QueryStore {
     request: PageRequest,
     filters: { sql: string; values: D1Value[] }[],
   ): Promise<RawRow[]> {
-    const where = ["tenant = ?"];
+    const where = ["tenant = ?", isSeen(table)];
     const values: D1Value[] = [request.tenant];
     const add = (sql: string, ...more: D1Value[]) => {
       where.push(sql);
@@ -231,6 +242,8 @@ export function createD1QueryStore(db: D1): QueryStore {
         last_timestamp: formatMoment(nanosToMoment(String(row.time))),
       }));
     },
+
+    ...d1DeadLetters(db),
   };
 }
 

@@ -14,6 +14,10 @@ export interface Position {
   nextOffset: number;
   /** Counts how often the topic was made anew; part of every row's key. */
   incarnation: number;
+  /** Counts how often the group was begun anew (a reset, a restored database); part of every row's key and every claim's. */
+  epoch: number;
+  /** Tells the message before `nextOffset` from any other, so that a topic made anew is known by it; null: none was read. */
+  mark: string | null;
 }
 
 /** A record on its way into storage, with its place in Kafka. */
@@ -40,6 +44,62 @@ export interface DeadLetter {
   originalValue: string | null;
   error: string;
   errorType: string;
+  /** How often it was tried. */
+  attempts: number;
+}
+
+/**
+ * That records of one batch were received: those of `bits`, in one acceptance of it. A record is stored once since its
+ * bit may stand under its key and word in the rows of one acceptance at first, and later only beside it.
+ */
+export interface Claim {
+  /** 16 bytes in hexadecimal: the batch's identity (lib/stream/identity.ts). */
+  key: string;
+  /** The records are those of the batch with an index from 32 × word on. */
+  word: number;
+  /** Which acceptance: a number below 2^48; 0 for a batch that is accepted once by its nature. */
+  attempt: number;
+  /** 32 bits, unsigned: bit i is record 32 × word + i. */
+  bits: number;
+}
+
+/**
+ * What a commit claims. The commit is taken back as a conflict where a row that is there forbids it. Judged by what was
+ * there before the commit, not by one another.
+ */
+export interface NewClaims {
+  /** None of the bits may be set in any row of the key and word, whatever its attempt. */
+  first: Claim[];
+  /** None of the bits may be set in the row of the key, word and attempt. */
+  repeated: Claim[];
+  /** The newest receipt in the batch, epoch ms: claims are dropped by it. Undefined where the batch has none. */
+  receivedMs: number | undefined;
+}
+
+/** What a commit adds to the ledger, in records. */
+export interface LedgerEntry {
+  tenant: string;
+  signal: Signal;
+  stored: number;
+  dead: number;
+  late: number;
+  /** Accepted a second time, and not stored a second time. */
+  deduplicated: number;
+  /** Copies in the log of what was accepted once (an answer of Kafka's was lost): no part of the balance. */
+  redelivered: number;
+  /** Of `stored` and `dead`: written to the topic by others, and so never accepted at the edge. */
+  foreign: number;
+}
+
+/** What leaves Weir by a commit: it is sent at least once after it, under an id that never changes. */
+export interface OutboxEntry {
+  id: string;
+  /** Where it goes. */
+  topic: string;
+  /** base64 */
+  key: string | null;
+  /** Text. */
+  value: string;
 }
 
 export interface PartitionCommit extends PartitionId {
@@ -48,6 +108,9 @@ export interface PartitionCommit extends PartitionId {
   next: Position;
   rows: Rows;
   deadLetters: DeadLetter[];
+  claims: NewClaims;
+  ledger: LedgerEntry[];
+  outbox: OutboxEntry[];
   /** Messages before `next` that retention removed before they were read. */
   expired: number;
   committedAtMs: number;
@@ -55,22 +118,51 @@ export interface PartitionCommit extends PartitionId {
 
 export interface Progress extends PartitionId {
   nextOffset: number;
+  incarnation: number;
+  epoch: number;
   recordsTotal: number;
   deadTotal: number;
   expiredTotal: number;
+  /** All that was received before this is read, as far as this partition goes; epoch ms, 0: nothing is known. */
+  readThroughMs: number;
   /** ISO 8601 */
   updatedAt: string;
+}
+
+/** The ledger's sums of one partition and tenant since the group began on it. */
+export interface LedgerRow extends LedgerEntry, PartitionId {
+  incarnation: number;
+  epoch: number;
 }
 
 export interface StreamStore {
   position(id: PartitionId): Promise<Position | undefined>;
   /**
-   * One transaction: rows, dead letters and the next offset, or nothing.
-   * @returns `fenced` when someone else has moved the position since `from` was read; nothing was written then
+   * One transaction: rows, dead letters, claims, ledger, outbox and the next offset, or nothing.
+   * @returns `fenced` when someone else has moved the position since `from` was read; `conflict` when a claim forbids it,
+   *   and the batch is to be planned anew by what `claimed` tells. Nothing was written in either case
    * @throws StorageError
    */
-  commit(commit: PartitionCommit): Promise<"committed" | "fenced">;
+  commit(commit: PartitionCommit): Promise<"committed" | "fenced" | "conflict">;
+  /**
+   * Does the commit and takes it back: whether the store would take it. Judges the data alone, wherever the partition
+   * stands and whatever is claimed.
+   * @throws StorageError `storage_rejected` where the data is at fault
+   */
+  rehearse(commit: PartitionCommit): Promise<void>;
+  /** The claims there are under these keys. */
+  claimed(keys: readonly string[]): Promise<Claim[]>;
+  /** The partition was read to its end at `atMs`, from `position`; nothing happens where the position has moved. */
+  readThrough(id: PartitionId, position: Position, atMs: number): Promise<void>;
+  /** Drops claims of batches received before `beforeMs`, at most `limit` rows. @returns how many were dropped */
+  dropClaims(beforeMs: number, limit: number): Promise<number>;
+  /** What is to be sent of this partition, oldest first: `limit` at most, fewer where they are large, none where none is. */
+  outbox(id: PartitionId, limit: number): Promise<OutboxEntry[]>;
+  /** These have been sent. */
+  sent(id: PartitionId, ids: readonly string[]): Promise<void>;
   progress(groupPrefix: string): Promise<Progress[]>;
+  /** @param tenant undefined: of all */
+  ledger(groupPrefix: string, tenant: string | undefined): Promise<LedgerRow[]>;
 }
 
 /** Bounds of time, nanoseconds since the epoch as decimal text; from ≤ t < to. */
@@ -116,6 +208,40 @@ export interface TraceQuery extends PageRequest {
   status: string | undefined;
   /** Nanoseconds. */
   minDuration: number | undefined;
+}
+
+/** Of what could not be stored, newest first. */
+export interface DeadLetterQuery {
+  /** Undefined: of all tenants. */
+  tenant: string | undefined;
+  /** The topic that they came from. */
+  topic: string | undefined;
+  errorType: string | undefined;
+  limit: number;
+  /** The id that the page before ended with; one that is not there, or another tenant's, gives an empty page. */
+  after: string | undefined;
+}
+
+export interface StoredDeadLetter {
+  /** `group/topic/incarnation/partition/offset/index` */
+  id: string;
+  group: string;
+  tenant: string;
+  topic: string;
+  incarnation: number;
+  partition: number;
+  offset: number;
+  /** −1: the message as a whole. */
+  index: number;
+  /** base64 */
+  originalKey: string | null;
+  /** base64; left out of lists */
+  originalValue?: string | null;
+  error: string;
+  errorType: string;
+  attempts: number;
+  /** ISO 8601 */
+  deadAt: string;
 }
 
 export interface NameQuery {
@@ -198,11 +324,26 @@ export interface QueryStore {
   spanCount(tenant: string, traceId: string): Promise<number>;
   /** In the order of the names' code points. */
   metricNames(query: NameQuery): Promise<StoredMetricName[]>;
+  /** Without their values. */
+  deadLetters(query: DeadLetterQuery): Promise<StoredDeadLetter[]>;
+  /** With its value. @param tenant undefined: whosever it is */
+  deadLetter(id: string, tenant: string | undefined): Promise<StoredDeadLetter | undefined>;
 }
 
-/** The store failed; nothing is known to have been written unless a later read shows it. */
+/**
+ * `storage_unavailable`: the store failed; nothing is known to have been written unless a later read shows it.
+ * `storage_rejected`: it refused what it was given, and will again; nothing was written.
+ */
+export type StorageErrorCode = "storage_unavailable" | "storage_rejected";
+
 export class StorageError extends Error {
   override readonly name = "StorageError";
-  readonly code = "storage_unavailable";
-  readonly retryable = true;
+  readonly code: StorageErrorCode;
+  readonly retryable: boolean;
+
+  constructor(message: string, options: { cause?: unknown; code?: StorageErrorCode } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = options.code ?? "storage_unavailable";
+    this.retryable = this.code === "storage_unavailable";
+  }
 }

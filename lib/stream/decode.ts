@@ -1,19 +1,19 @@
-// From messages to rows: what can be stored, and what is dead by a fault of its own, with its raw bytes. A record's
-// fault never concerns the records beside it.
+// From a message to its records: rows of what can be stored, and what is dead by a fault of its own, with its raw bytes.
+// A record's fault never concerns the records beside it. Says also where they come from: what their identity is made of.
 import { Buffer } from "node:buffer";
 import type { FetchedRecord } from "../kafka/transport.ts";
-import type { DeadLetter, Row, Rows } from "../storage/storage.ts";
-import { decodeMessage, type Envelope } from "../telemetry/envelope.ts";
+import type { DeadLetter, Row } from "../storage/storage.ts";
+import { decodeMessage } from "../telemetry/envelope.ts";
 import { detailOf } from "../telemetry/otlp/detail.ts";
 import { keepOtlp } from "../telemetry/otlp/keep.ts";
 import { decodeOtlpMessage, isOtlpMessage, otlpFromText } from "../telemetry/otlp/message.ts";
 import { otlpRecords } from "../telemetry/otlp/records.ts";
-import type { OtlpRequest } from "../telemetry/otlp/request.ts";
 import type { ValidationContext } from "../telemetry/record.ts";
-import { ok, reject, type Rejection, type Result } from "../telemetry/result.ts";
-import { validateRecord, type NativeSignal, type Signal } from "../telemetry/signal.ts";
+import { reject, type Rejection } from "../telemetry/result.ts";
+import { validateRecord, type NativeSignal, type RecordOf, type Signal } from "../telemetry/signal.ts";
 import type { JsonObject, JsonValue } from "../telemetry/json-value.ts";
 import { utf8Bytes } from "../telemetry/text.ts";
+import { deadMessage, deadRecord, faultOf, MAX_ROW_BYTES, stringify, type Fault } from "./dead-letter.ts";
 
 export interface DecodeContext {
   /** What a bare record of this topic is, and OTLP without Weir's own field. */
@@ -23,15 +23,40 @@ export interface DecodeContext {
   nowMs: number;
 }
 
-export interface DecodedBatch {
-  rows: Rows;
-  deadLetters: DeadLetter[];
-  /** About how many characters the rows are as JSON: each OTLP record has its resource with it, however often. */
-  chars: number;
+/** The request in which a message's records were accepted. */
+export interface Origin {
+  batch: string;
+  attempt: number;
+  receivedMs: number;
+  /** Of each record by its place in the message: its place in the request. */
+  indices: readonly number[];
 }
 
-export function emptyBatch(): DecodedBatch {
-  return { rows: { metrics: [], logs: [], events: [], traces: [] }, deadLetters: [], chars: 0 };
+export type AnyRow = Row<Signal>;
+
+/** A record that cannot be stored. */
+export interface DeadRecord {
+  /** Place in the message. */
+  index: number;
+  /** Its own id; undefined also where the record could not be read so far. */
+  id: string | undefined;
+  /** Undefined: told by the letter of the message as a whole. */
+  letter: DeadLetter | undefined;
+}
+
+export interface DecodedMessage {
+  message: FetchedRecord;
+  tenant: string;
+  signal: Signal;
+  /** Undefined: someone else wrote the message, and each record of it has its place as identity. */
+  origin: Origin | undefined;
+  /** All of `signal`. */
+  rows: AnyRow[];
+  dead: DeadRecord[];
+  /** The message itself is dead: what it held is not known (`dead` is empty), or is more than to be told singly. */
+  whole: DeadLetter | undefined;
+  /** About how many characters the rows are as JSON: each OTLP record has its resource with it, however often. */
+  chars: number;
 }
 
 /** More faults than this in one message, and the message is kept once, whole, instead of a row for each. */
@@ -43,95 +68,135 @@ const ROW_CHARS = 100;
 /** An OTLP record as JSON, flat and whole, without what it shares with others: some 4 to 8 times its bytes. */
 const OTLP_GROWTH = 6;
 
-/** A row's largest part: D1 takes values up to 2,000,000 bytes, and a record travels with its place. */
-const MAX_ROW_BYTES = 1_500_000;
+/** What a byte of OTLP may come to as JSON, at the most: a packed count of one byte is `"0",` and its kind. */
+const JSON_GROWTH = 16;
 
-export function decodeMessages(messages: readonly FetchedRecord[], context: DecodeContext): DecodedBatch {
-  const batch = emptyBatch();
-  for (const message of messages) decodeInto(batch, message, context);
-  return batch;
-}
-
-/** Adds what a message holds to the batch. */
-export function decodeInto(batch: DecodedBatch, message: FetchedRecord, context: DecodeContext): void {
-  const otlp = otlpOf(message.value);
-  batch.chars += (message.value?.length ?? 0) * (otlp ? OTLP_GROWTH : 1);
-  const read = otlp ? readOtlp(otlp, context) : readJson(message, context);
-  if (!read.ok) {
-    batch.deadLetters.push(deadMessage(message, context.defaultTenant, read.error));
-    return;
-  }
-  const { tenant, records } = read.value;
-  const dead: DeadLetter[] = [];
-  let count = 0;
-  let faults = 0;
-  let firstFault: Rejection | undefined;
-  for (const { push, original } of records) {
-    const place = { tenant, offset: message.offset, index: count++ };
-    const fault = push(batch, place);
-    if (!fault) continue;
-    firstFault ??= fault;
-    if (++faults <= MAX_DEAD_PER_MESSAGE) dead.push(deadRecord(message, place, original(), fault));
-  }
-  batch.chars += count * ROW_CHARS;
-  if (faults <= MAX_DEAD_PER_MESSAGE || !firstFault) {
-    batch.deadLetters.push(...dead);
-    return;
-  }
-  const whole = deadMessage(message, tenant, firstFault);
-  batch.deadLetters.push({
-    ...whole,
-    error: `${faults} of ${count} records; the first: ${whole.error}`,
-  });
-}
-
-/** A message's records, each still to be judged. */
-interface ReadMessage {
-  tenant: string;
-  records: Iterable<ReadRecord>;
-}
-
-interface ReadRecord {
-  /** @returns the fault that keeps the record from being stored */
-  push: (batch: DecodedBatch, place: Place) => Rejection | undefined;
-  /** The record as it came, for its dead letter. */
-  original: () => unknown;
-}
-
-type Place = Pick<Row<Signal>, "tenant" | "offset" | "index">;
-
-function readJson(message: FetchedRecord, context: DecodeContext): Result<ReadMessage> {
-  const decoded = decodeMessage(message.value);
-  if (!decoded.ok) return decoded;
-  if (decoded.value.kind === "envelope") return ok(fromEnvelope(message, decoded.value.envelope));
-  const { signal, defaultTenant: tenant, nowMs } = context;
-  // Spans come as OTLP only.
-  if (signal === "traces") return reject("wrong_type", "", "is JSON; spans are read as OTLP protobuf");
-  const times = { receivedMs: nowMs, enforceTimeRange: false };
-  return ok({ tenant, records: jsonRecords(message, signal, decoded.value.records, times) });
-}
-
-function fromEnvelope(message: FetchedRecord, { tenant, signal, received, entries }: Envelope): ReadMessage {
-  const times = { receivedMs: Date.parse(received), enforceTimeRange: false, isKept: true };
-  return { tenant, records: jsonRecords(message, signal, entries, times) };
-}
-
-function* jsonRecords(
+/** @param refused of records that decode, those that the store will not have, by their place in the message */
+export function decode(
   message: FetchedRecord,
+  context: DecodeContext,
+  refused?: ReadonlyMap<number, Fault>,
+): DecodedMessage {
+  const otlp = otlpOf(message.value);
+  const decoded: DecodedMessage = {
+    message,
+    tenant: context.defaultTenant,
+    signal: context.signal,
+    origin: undefined,
+    rows: [],
+    dead: [],
+    whole: undefined,
+    chars: (message.value?.length ?? 0) * (otlp ? OTLP_GROWTH : 1),
+  };
+  const faults = new Faults(decoded, refused);
+  const unreadable = otlp ? readOtlp(decoded, otlp, context, faults) : readJson(decoded, context, faults);
+  if (unreadable) {
+    decoded.whole = deadMessage(message, context.defaultTenant, faultOf(unreadable));
+    return decoded;
+  }
+  const count = decoded.rows.length + decoded.dead.length;
+  decoded.chars += count * ROW_CHARS;
+  faults.settle(count);
+  return decoded;
+}
+
+/** A message of which nothing is told but that it is dead. */
+export function unreadable(message: FetchedRecord, context: DecodeContext, fault: Fault): DecodedMessage {
+  const { signal, defaultTenant: tenant } = context;
+  const whole = deadMessage(message, tenant, fault);
+  return { message, tenant, signal, origin: undefined, rows: [], dead: [], whole, chars: 0 };
+}
+
+/** The same message with none of its records stored, and told as one. */
+export function allDead(decoded: DecodedMessage, fault: Fault): DecodedMessage {
+  const { message, tenant, rows } = decoded;
+  const dead = rows.map(({ index, record }) => ({ index, id: idOf(record), letter: undefined }));
+  for (const { index, id } of decoded.dead) dead.push({ index, id, letter: undefined });
+  return { ...decoded, rows: [], dead, whole: deadMessage(message, tenant, fault) };
+}
+
+/** A record's own id; metrics and spans have none. */
+export function idOf(record: RecordOf[Signal]): string | undefined {
+  return "id" in record ? record.id : undefined;
+}
+
+/** The records of one message that are dead. */
+class Faults {
+  readonly #decoded: DecodedMessage;
+  readonly #refused: ReadonlyMap<number, Fault> | undefined;
+  #first: Fault | undefined;
+
+  constructor(decoded: DecodedMessage, refused: ReadonlyMap<number, Fault> | undefined) {
+    this.#decoded = decoded;
+    this.#refused = refused;
+  }
+
+  refusalOf(index: number): Fault | undefined {
+    return this.#refused?.get(index);
+  }
+
+  /** @param original the record as it came; asked for only where it is kept */
+  add(index: number, id: string | undefined, fault: Fault, original: () => unknown): void {
+    const { message, tenant, dead } = this.#decoded;
+    this.#first ??= fault;
+    const isTold = dead.length < MAX_DEAD_PER_MESSAGE;
+    const letter = isTold ? deadRecord(message, tenant, index, original(), fault) : undefined;
+    dead.push({ index, id, letter });
+  }
+
+  settle(count: number): void {
+    const { message, tenant, dead } = this.#decoded;
+    if (dead.length <= MAX_DEAD_PER_MESSAGE || !this.#first) return;
+    const error = `${dead.length} of ${count} records; the first: ${this.#first.error}`;
+    this.#decoded.whole = deadMessage(message, tenant, { ...this.#first, error });
+    for (const one of dead) one.letter = undefined;
+  }
+}
+
+/** @returns the fault that makes the message dead as a whole */
+function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Faults): Rejection | undefined {
+  const read = decodeMessage(decoded.message.value);
+  if (!read.ok) return read.error;
+  if (read.value.kind === "bare") {
+    // Spans come as OTLP only.
+    if (context.signal === "traces")
+      return reject("wrong_type", "", "is JSON; spans are read as OTLP protobuf").error;
+    const times = { receivedMs: context.nowMs, enforceTimeRange: false };
+    readRecords(decoded, context.signal, read.value.records, times, faults);
+    return undefined;
+  }
+  const { tenant, signal, batch, attempt = 0, received, indices, entries } = read.value.envelope;
+  const receivedMs = Date.parse(received);
+  decoded.tenant = tenant;
+  decoded.signal = signal;
+  decoded.origin = { batch, attempt, receivedMs, indices };
+  readRecords(decoded, signal, entries, { receivedMs, enforceTimeRange: false, isKept: true }, faults);
+  return undefined;
+}
+
+function readRecords(
+  { message, tenant, rows }: DecodedMessage,
   signal: NativeSignal,
   records: readonly unknown[],
   times: ValidationContext,
-): Generator<ReadRecord> {
-  for (const record of records) {
-    yield {
-      push: ({ rows }, place) => checkSize(message, record) ?? pushValid(rows, signal, record, times, place),
-      original: () => record,
-    };
+  faults: Faults,
+): void {
+  // Only a message that is itself too large for a row can hold a record that is.
+  const mayBeLarge = (message.value?.length ?? 0) > MAX_ROW_BYTES;
+  const { offset } = message;
+  for (let index = 0; index < records.length; index++) {
+    const input = records[index];
+    const valid =
+      mayBeLarge && isTooLarge(stringify(input)) ? tooLargeForRow : validateRecord(signal, input, times);
+    const record = valid.ok ? valid.value : undefined;
+    const fault = valid.ok ? faults.refusalOf(index) : faultOf(valid.error);
+    if (fault) faults.add(index, record && idOf(record), fault, () => input);
+    else rows.push({ tenant, offset, index, record: record as RecordOf[NativeSignal] });
   }
 }
 
 /** The bytes of an OTLP message, also of one that a transport for text alone carried. */
-function otlpOf(value: Uint8Array | null): Uint8Array | undefined {
+export function otlpOf(value: Uint8Array | null): Uint8Array | undefined {
   if (value === null) return undefined;
   if (isOtlpMessage(value)) return value;
   // `otlp:`
@@ -139,41 +204,38 @@ function otlpOf(value: Uint8Array | null): Uint8Array | undefined {
   return otlpFromText(Buffer.from(value.buffer, value.byteOffset, value.length).toString("latin1"));
 }
 
-function readOtlp(value: Uint8Array, { signal, defaultTenant, nowMs }: DecodeContext): Result<ReadMessage> {
-  if (signal === "events") return reject("wrong_type", "", "is OTLP; events are read as JSON");
-  const decoded = decodeOtlpMessage(signal, value);
-  if (!decoded.ok) return decoded;
-  const { weir, request } = decoded.value;
-  const times = { receivedMs: weir?.receivedMs ?? nowMs, enforceTimeRange: false };
-  return ok({
-    tenant: weir?.tenant ?? defaultTenant,
-    records: otlpReadRecords(request, value.length, times),
-  });
-}
-
-/** What a byte of OTLP may come to as JSON, at the most: a packed count of one byte is `"0",` and its kind. */
-const JSON_GROWTH = 16;
-
-function* otlpReadRecords(
-  request: OtlpRequest,
-  messageBytes: number,
-  times: ValidationContext,
-): Generator<ReadRecord> {
-  const mayBeLarge = messageBytes * JSON_GROWTH > MAX_ROW_BYTES;
-  for (const placed of otlpRecords(request)) {
-    yield {
-      push(batch, place) {
-        const kept = keepOtlp(placed, times);
-        if (!kept.ok) return kept.error;
-        if (mayBeLarge && utf8Bytes(JSON.stringify(kept.value)) > MAX_ROW_BYTES) return tooLargeForRow();
-        const row = { ...place, record: kept.value };
-        (batch.rows[placed.signal] as (typeof row)[]).push(row);
-        batch.chars += contextChars(kept.value.detail);
-        return undefined;
-      },
-      original: () => detailOf(placed),
-    };
+/** @returns the fault that makes the message dead as a whole */
+function readOtlp(
+  decoded: DecodedMessage,
+  value: Uint8Array,
+  { signal, nowMs }: DecodeContext,
+  faults: Faults,
+): Rejection | undefined {
+  if (signal === "events") return reject("wrong_type", "", "is OTLP; events are read as JSON").error;
+  const read = decodeOtlpMessage(signal, value);
+  if (!read.ok) return read.error;
+  const { weir, request } = read.value;
+  if (weir) {
+    decoded.tenant = weir.tenant;
+    decoded.origin = weir;
   }
+  const { tenant, rows, message } = decoded;
+  const { offset } = message;
+  const times = { receivedMs: weir?.receivedMs ?? nowMs, enforceTimeRange: false };
+  const mayBeLarge = value.length * JSON_GROWTH > MAX_ROW_BYTES;
+  for (const placed of otlpRecords(request)) {
+    const { index } = placed;
+    const kept = keepOtlp(placed, times);
+    const valid = kept.ok && mayBeLarge && isTooLarge(JSON.stringify(kept.value)) ? tooLargeForRow : kept;
+    const fault = valid.ok ? faults.refusalOf(index) : faultOf(valid.error);
+    if (fault || !valid.ok) {
+      faults.add(index, undefined, fault as Fault, () => detailOf(placed));
+      continue;
+    }
+    rows.push({ tenant, offset, index, record: valid.value });
+    decoded.chars += contextChars(valid.value.detail);
+  }
+  return undefined;
 }
 
 const measured = new WeakMap<object, number>();
@@ -191,67 +253,13 @@ function contextChars(detail: JsonObject | undefined): number {
   return chars;
 }
 
-/** Only a message that is itself too large for a row can hold a record that is. */
-function checkSize(message: FetchedRecord, record: unknown): Rejection | undefined {
-  if ((message.value?.length ?? 0) <= MAX_ROW_BYTES) return undefined;
-  const text = stringify(record);
-  if (text !== undefined && utf8Bytes(text) <= MAX_ROW_BYTES) return undefined;
-  return tooLargeForRow();
+/** @param text undefined for what is nested too deep to be written */
+function isTooLarge(text: string | undefined): boolean {
+  return text === undefined || utf8Bytes(text) > MAX_ROW_BYTES;
 }
 
-const tooLargeForRow = () =>
-  reject("record_too_large", "", `is larger than ${MAX_ROW_BYTES} bytes as JSON, the most a row takes`).error;
-
-/** JSON of a record that may be nested deeper than JSON.stringify goes. */
-function stringify(record: unknown): string | undefined {
-  try {
-    return JSON.stringify(record);
-  } catch {
-    return undefined;
-  }
-}
-
-function pushValid<S extends NativeSignal>(
-  rows: Pick<Rows, S>,
-  signal: S,
-  input: unknown,
-  times: ValidationContext,
-  place: Place,
-): Rejection | undefined {
-  const valid = validateRecord(signal, input, times);
-  if (!valid.ok) return valid.error;
-  rows[signal].push({ ...place, record: valid.value });
-  return undefined;
-}
-
-function deadMessage(message: FetchedRecord, tenant: string, fault: Rejection): DeadLetter {
-  return deadLetter(message, { tenant, offset: message.offset, index: -1 }, message.value, fault);
-}
-
-/** One record of a message: only its own JSON is kept, not the message once more for each. */
-function deadRecord(message: FetchedRecord, place: Place, record: unknown, fault: Rejection): DeadLetter {
-  const text = stringify(record);
-  return deadLetter(message, place, text === undefined ? null : Buffer.from(text), fault);
-}
-
-function deadLetter(
-  message: FetchedRecord,
-  place: Place,
-  original: Uint8Array | null,
-  { reason, path, message: why }: Rejection,
-): DeadLetter {
-  const value = toBase64(original);
-  const isKept = value === null || value.length <= MAX_ROW_BYTES;
-  const error = path === "" ? why : `${path} ${why}`;
-  return {
-    ...place,
-    originalKey: toBase64(message.key),
-    originalValue: isKept ? value : null,
-    error: isKept ? error : `${error} (its ${original?.length} bytes are too many to be kept here)`,
-    errorType: reason,
-  };
-}
-
-function toBase64(bytes: Uint8Array | null): string | null {
-  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
-}
+const tooLargeForRow = reject(
+  "record_too_large",
+  "",
+  `is larger than ${MAX_ROW_BYTES} bytes as JSON, the most a row takes`,
+);

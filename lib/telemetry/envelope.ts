@@ -1,6 +1,7 @@
 // The message Weir writes to Kafka: one per request and key, holding many entries. UTF-8 JSON, version 1:
-//   {"v":1,"tenant","signal","batch","received","agent_version"?,"indices":[…],"entries":[…]}
+//   {"v":1,"tenant","signal","batch","attempt"?,"received","agent_version"?,"indices":[…],"entries":[…]}
 // `indices[i]` is the place of `entries[i]` in the client's request; (tenant, batch, index) is a record's identity.
+// `attempt` tells one acceptance of a batch from another; a batch of which there can be but one has none.
 import { z } from "zod";
 import { hasMoreValuesThan } from "./json-scan.ts";
 import { MAX_JSON_VALUES, MAX_MESSAGE_VALUE_BYTES } from "./limits.ts";
@@ -9,6 +10,9 @@ import { utf8Bytes } from "./text.ts";
 import { NATIVE_SIGNALS, type NativeSignal } from "./signal.ts";
 
 const ENVELOPE_VERSION = 1;
+
+/** Attempts are random numbers below this: 6 bytes in a store, and two of one batch are alike once in 10^14. */
+export const MAX_ATTEMPT = 2 ** 48;
 
 const utf8 = new TextEncoder();
 
@@ -21,6 +25,7 @@ const envelopeShape = z
     tenant: text.min(1),
     signal: z.enum(NATIVE_SIGNALS),
     batch: text.min(1),
+    attempt: z.int().nonnegative().lt(MAX_ATTEMPT).optional(),
     received: z.iso.datetime(),
     agent_version: text.optional(),
     indices: z.array(z.int().nonnegative()),
@@ -38,6 +43,8 @@ export interface EnvelopeHeader {
   tenant: string;
   signal: NativeSignal;
   batch: string;
+  /** Below MAX_ATTEMPT; 0: there can be but one. */
+  attempt: number;
   /** ISO 8601 UTC, milliseconds. */
   received: string;
   agentVersion: string | undefined;
@@ -64,7 +71,7 @@ export function packEnvelopes(
   entries: readonly Entry[],
   maxBytes = MAX_MESSAGE_VALUE_BYTES,
 ): { envelopes: PackedEnvelope[]; oversize: { index: number; error: Rejection }[] } {
-  const head = `{"v":${ENVELOPE_VERSION},"tenant":${JSON.stringify(header.tenant)},"signal":"${header.signal}","batch":${JSON.stringify(header.batch)},"received":"${header.received}"${header.agentVersion === undefined ? "" : `,"agent_version":${JSON.stringify(header.agentVersion)}`}`;
+  const head = `{"v":${ENVELOPE_VERSION},"tenant":${JSON.stringify(header.tenant)},"signal":"${header.signal}","batch":${JSON.stringify(header.batch)}${header.attempt === 0 ? "" : `,"attempt":${header.attempt}`},"received":"${header.received}"${header.agentVersion === undefined ? "" : `,"agent_version":${JSON.stringify(header.agentVersion)}`}`;
   // `,"indices":[],"entries":[]}` and what a multi-byte tenant or version may add.
   const overhead = head.length * 3 + 32;
   const envelopes: PackedEnvelope[] = [];

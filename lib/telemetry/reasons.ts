@@ -96,7 +96,7 @@ export const reasons = {
   idempotency_conflict: {
     status: 422,
     title: "The Idempotency-Key was used for another body",
-    mend: "Use a new Idempotency-Key for every new body, one that was corrected after a 400 too, and the old one only for the same body.",
+    mend: "Use a new Idempotency-Key for every new body, and the old one only for the same body; a request of which no record was accepted (400) leaves its key free.",
   },
   quota_exceeded: {
     status: 429,
@@ -215,6 +215,11 @@ export const reasons = {
     status: 503,
     title: "Kafka cannot be reached",
     mend: "Send the same request again after `Retry-After`, with the same Idempotency-Key where there is one.",
+  },
+  spill_full: {
+    status: 503,
+    title: "Kafka cannot be reached, and what is kept for it meanwhile is full",
+    mend: "Send the same request again after `Retry-After`, with the same Idempotency-Key where there is one. As an operator bring Kafka back, or raise SPILL_MAX_BYTES.",
   },
   storage_unavailable: {
     status: 503,

@@ -20,7 +20,7 @@ function envelopeOf(signal: (typeof BENCH_SIGNALS)[number]): Buffer {
     if (!checked.ok) throw new Error(checked.error.message);
     return { index, record: checked.value };
   });
-  const header = { tenant: "dev", signal, batch: "b", received: "2026-11-21T10:00:00.000Z" };
+  const header = { tenant: "dev", signal, batch: "b", attempt: 0, received: "2026-11-21T10:00:00.000Z" };
   const { envelopes } = packEnvelopes({ ...header, agentVersion: undefined }, entries);
   return Buffer.from(envelopes[0]!.value);
 }

@@ -6,7 +6,6 @@ import { describe, expect, test } from "vitest";
 import { type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { devKey } from "../support/start.ts";
 import { runClient } from "./client-process.ts";
-import { isRepeatCountedOnce } from "./lost-answers.ts";
 import { everyPoint } from "./otlp-points.ts";
 import { eventsOf, logsOf, metricsOf, nanosOf, untilConsumed } from "./read-back.ts";
 import { packaged, pathOf } from "./tools.ts";
@@ -89,48 +88,42 @@ export function curlSuite(url: () => string): void {
       );
     });
 
-    test.skipIf(!isRepeatCountedOnce)(
-      "metrics under an Idempotency-Key, whose first answer is lost: counted once",
-      async () => {
-        const name = `curl_retried_${randomUUID().replaceAll("-", "")}`;
-        const metrics = Array.from({ length: 20 }, (_, i) => ({
-          name,
-          value: i + 0.5,
-          labels: { host: "h", i: String(i) },
-        }));
-        const key = ["-H", `Idempotency-Key: ${randomUUID()}`];
-        const args = [...bearer, ...json, ...key, ...retrying, "--data-binary", "@-"];
-        const exchanges = await throughFaults(url(), ["lost", 429], (proxy) =>
-          post(proxy.url, "/api/v1/metrics", args, JSON.stringify({ metrics })),
-        );
-        expect(exchanges.map(({ answer }) => answer?.status)).toEqual([202, undefined, 202]);
-        await untilConsumed(url());
-        const rows = await metricsOf(url(), name);
-        expect(rows.map(({ value }) => Number(value)).toSorted((a, b) => a - b)).toEqual(
-          metrics.map(({ value }) => value),
-        );
-      },
-    );
+    test("metrics under an Idempotency-Key, whose first answer is lost: counted once", async () => {
+      const name = `curl_retried_${randomUUID().replaceAll("-", "")}`;
+      const metrics = Array.from({ length: 20 }, (_, i) => ({
+        name,
+        value: i + 0.5,
+        labels: { host: "h", i: String(i) },
+      }));
+      const key = ["-H", `Idempotency-Key: ${randomUUID()}`];
+      const args = [...bearer, ...json, ...key, ...retrying, "--data-binary", "@-"];
+      const exchanges = await throughFaults(url(), ["lost", 429], (proxy) =>
+        post(proxy.url, "/api/v1/metrics", args, JSON.stringify({ metrics })),
+      );
+      expect(exchanges.map(({ answer }) => answer?.status)).toEqual([202, undefined, 202]);
+      await untilConsumed(url());
+      const rows = await metricsOf(url(), name);
+      expect(rows.map(({ value }) => Number(value)).toSorted((a, b) => a - b)).toEqual(
+        metrics.map(({ value }) => value),
+      );
+    });
 
-    test.skipIf(!isRepeatCountedOnce)(
-      "logs with ids and no Idempotency-Key, whose first answer is lost: counted once",
-      async () => {
-        const service = randomUUID();
-        const entries = Array.from({ length: 20 }, (_, i) => ({
-          message: `${i}`,
-          service,
-          id: `${service}-${i}`,
-        }));
-        const args = [...bearer, ...json, ...retrying, "--data-binary", "@-"];
-        await throughFaults(url(), ["lost"], (proxy) =>
-          post(proxy.url, "/api/v1/logs", args, JSON.stringify({ entries })),
-        );
-        await untilConsumed(url());
-        expect(
-          (await logsOf(url(), service)).map(({ message }) => Number(message)).toSorted((a, b) => a - b),
-        ).toEqual(entries.map((_, i) => i));
-      },
-    );
+    test("logs with ids and no Idempotency-Key, whose first answer is lost: counted once", async () => {
+      const service = randomUUID();
+      const entries = Array.from({ length: 20 }, (_, i) => ({
+        message: `${i}`,
+        service,
+        id: `${service}-${i}`,
+      }));
+      const args = [...bearer, ...json, ...retrying, "--data-binary", "@-"];
+      await throughFaults(url(), ["lost"], (proxy) =>
+        post(proxy.url, "/api/v1/logs", args, JSON.stringify({ entries })),
+      );
+      await untilConsumed(url());
+      expect(
+        (await logsOf(url(), service)).map(({ message }) => Number(message)).toSorted((a, b) => a - b),
+      ).toEqual(entries.map((_, i) => i));
+    });
 
     test("gzip in chunks, with the key as X-API-Key; both metric forms and extreme numbers", async () => {
       const id = randomUUID().replaceAll("-", "");

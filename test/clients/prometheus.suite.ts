@@ -14,7 +14,6 @@ import { type Fault, startFaultProxy } from "../support/fault-proxy.ts";
 import { freePorts } from "../support/real-kafka/ports.ts";
 import { devKey, until } from "../support/start.ts";
 import { startDaemon } from "./client-process.ts";
-import { isRepeatCountedOnce } from "./lost-answers.ts";
 import { metricsOf, type MetricRow, untilConsumed } from "./read-back.ts";
 import { packaged, pathOf } from "./tools.ts";
 
@@ -140,7 +139,7 @@ export function prometheusSuite(url: () => string): void {
       ["where the first answers are lost", ["lost", "lost", "lost", "lost"]],
     ];
     for (const [way, faults] of ways) {
-      test.skipIf(faults.includes("lost") && !isRepeatCountedOnce)(`is there once, ${way}`, async () => {
+      test(`is there once, ${way}`, async () => {
         const name = `prom_${randomUUID().replaceAll("-", "")}`;
         const data = makeDataDir("prometheus");
         const target = await startTarget(name);

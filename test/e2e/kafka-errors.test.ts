@@ -1,5 +1,5 @@
 // What an operator is told when Kafka cannot be used: one sentence in /kafka/status and in the log that says what to do,
-// a 503 for the client, and never a secret.
+// a 503 for the client where nothing is kept for it (SPILL=off), and never a secret.
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { readFileSync } from "node:fs";
@@ -35,7 +35,7 @@ async function statusWith(settings: Record<string, string>): Promise<{ status: S
   const worker = await startWorkerProcess({
     port: 0,
     dataDir: dataDir.path,
-    bindings: { ENVIRONMENT: "development", ...settings },
+    bindings: { ENVIRONMENT: "development", SPILL: "off", ...settings },
   });
   endings.push(() => worker.kill());
   const [status, response] = await Promise.all([

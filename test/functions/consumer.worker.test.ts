@@ -10,9 +10,12 @@ import {
 } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PartitionConsumer } from "../../functions/objects/partition-consumer.ts";
+import { wakeAll } from "../../functions/consume.ts";
 import worker from "../../functions/worker.ts";
+import { streamStoreOf } from "../../functions/storage.ts";
 import { failKafka, healKafka } from "../support/worker/kafka-control.ts";
-import { drain, getList, GROUP, postJson, send } from "../support/worker/client.ts";
+import { drain, getList, GROUP, postJson, send, wakeAndDrain } from "../support/worker/client.ts";
+import { makeTopic, messagesWith } from "../support/worker/topic-messages.ts";
 
 interface LagRow {
   topic: string;
@@ -175,9 +178,11 @@ describe("faults", () => {
         body: JSON.stringify({ records }),
       });
       expect(response.status).toBe(200);
+      const answer: { offsets: { offset: number }[] } = await response.json();
+      return answer.offsets[0]!.offset;
     };
     const good = (n: number) => JSON.stringify({ message: `good ${n}`, service });
-    await produce([
+    const first = await produce([
       good(1),
       "not JSON",
       new Uint8Array([0xff, 0xfe]),
@@ -190,13 +195,16 @@ describe("faults", () => {
     await ownersOf("logs.raw")[0]!.wake({ group: GROUP, topic: "logs.raw", partition: 0, signal: "logs" });
     await drain("logs.raw");
     const { results } = await env.DB.prepare(
-      "SELECT idx, error_type, original_value FROM dead_letters ORDER BY offset, idx",
-    ).all<{
-      idx: number;
-      error_type: string;
-      original_value: string | null;
-    }>();
-    expect(results.slice(-6).map(({ idx, error_type: type }) => [idx, type])).toEqual([
+      `SELECT idx, error_type, original_value FROM dead_letters JOIN sources ON sources.id = source
+        WHERE topic = 'logs.raw' AND partition = 0 AND offset BETWEEN ?1 AND ?1 + 7 ORDER BY offset, idx`,
+    )
+      .bind(first)
+      .all<{
+        idx: number;
+        error_type: string;
+        original_value: string | null;
+      }>();
+    expect(results.map(({ idx, error_type: type }) => [idx, type])).toEqual([
       [-1, "malformed_json"],
       [-1, "invalid_utf8"],
       [-1, "wrong_type"],
@@ -204,7 +212,7 @@ describe("faults", () => {
       [1, "wrong_type"],
       [-1, "missing_field"],
     ]);
-    expect(atob(results.at(-6)!.original_value!)).toBe("not JSON");
+    expect(atob(results[0]!.original_value!)).toBe("not JSON");
     // Bare records belong to the default tenant.
     const { results: stored } = await env.DB.prepare(
       "SELECT message FROM logs WHERE tenant = 'default' AND service = ? ORDER BY message",
@@ -250,5 +258,118 @@ describe("faults", () => {
     // An object that has lost its memory still knows.
     await abortAllDurableObjects();
     expect(await ownersOf("metrics.raw")[2]!.status()).toMatchObject({ state: "stopped" });
+  });
+
+  it("of such a log end by an operator's word: it is read from its start, as another one", async () => {
+    const owned = { group: GROUP, topic: "metrics.raw", partition: 2, signal: "metrics" as const };
+    const stub = ownersOf("metrics.raw")[2]!;
+    const resume = async (body: object) => await postJson(`/api/v1/admin/groups/${GROUP}/resume`, body);
+    const place = { topic: "metrics.raw", partition: 2 };
+    expect((await resume({ ...place, partition: 1 })).status).toBe(404);
+    expect((await resume({ ...place, partition: 7 })).status).toBe(404);
+    expect((await resume({ topic: "metrics.raw" })).status).toBe(400);
+    const response = await resume(place);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ group: GROUP, ...place, incarnation: 1, next_offset: 0 });
+    expect(await stub.status()).toEqual({ state: "running", error: null, tripped: [] });
+    await wakeAndDrain("metrics.raw", "metrics");
+    expect(await streamStoreOf(env).position(owned)).toMatchObject({ incarnation: 1, epoch: 0 });
+    expect((await resume(place)).status).toBe(404);
+  });
+});
+
+describe("a request sent twice under one key", () => {
+  it("is stored once, and counted as it came", async () => {
+    const key = { "Idempotency-Key": crypto.randomUUID() };
+    const records = ["one", "two"].map((message) => ({ message, service }));
+    for (let i = 0; i < 2; i++) expect((await postJson("/api/v1/logs", records, key)).status).toBe(202);
+    const before = await streamStoreOf(env).ledger(GROUP, "dev");
+    await wakeAndDrain("logs.raw", "logs");
+    expect(await storedLogs()).toHaveLength(2);
+    const sum = (rows: typeof before, name: "stored" | "deduplicated") =>
+      rows.reduce((all, row) => all + row[name], 0);
+    const after = await streamStoreOf(env).ledger(GROUP, "dev");
+    expect(sum(after, "deduplicated") - sum(before, "deduplicated")).toBe(2);
+  });
+});
+
+describe("an owner that is to rest", () => {
+  it("begins no batch, and goes on by itself where the end does not come", async () => {
+    const owned = { group: GROUP, topic: "events.raw", partition: 1, signal: "events" as const };
+    const stub = env.PARTITION_CONSUMER.getByName(`resting ${service}`);
+    await runInDurableObject(stub, async (object: PartitionConsumer, state) => {
+      await object.rest();
+      await object.wake(owned);
+      // As an alarm that fires is gone.
+      await state.storage.deleteAlarm();
+      await object.alarm();
+      expect((await state.storage.getAlarm())! - Date.now()).toBeGreaterThan(5_000);
+      await state.storage.deleteAlarm();
+    });
+  });
+});
+
+describe("dead letters", () => {
+  it("go to their topic once it is there, and wait until then without holding up anything", async () => {
+    const owner = ownersOf("logs.raw")[0]!;
+    const owned = { group: GROUP, topic: "logs.raw", partition: 0, signal: "logs" as const };
+    const produce = async (value: string) => {
+      const response = await fetch("http://kafka.test/topics/logs.raw", {
+        method: "POST",
+        headers: { "Content-Type": "application/vnd.kafka.binary.v2+json" },
+        body: JSON.stringify({ records: [{ partition: 0, value: btoa(value) }] }),
+      });
+      expect(response.status).toBe(200);
+    };
+    await produce(`bad ${service}`);
+    await produce(JSON.stringify({ message: "good", service }));
+    await wakeAndDrain("logs.raw", "logs");
+    const waiting = async () =>
+      (await streamStoreOf(env).outbox(owned, 100)).filter(({ value }) =>
+        value.includes(btoa(`bad ${service}`)),
+      );
+    expect(await waiting()).toHaveLength(1);
+    const { results } = await env.DB.prepare("SELECT message FROM logs WHERE service = ?")
+      .bind(service)
+      .all();
+    expect(results).toEqual([{ message: "good" }]);
+    expect(await owner.status()).toMatchObject({ state: "running" });
+    await makeTopic("logs.dlq");
+    // Another life, that has no backoff to wait for.
+    await abortAllDurableObjects();
+    await ownersOf("logs.raw")[0]!.wake(owned);
+    await drain("logs.raw");
+    await expect.poll(waiting, { timeout: 5_000, interval: 20 }).toEqual([]);
+    const messages = await messagesWith("logs.dlq", btoa(`bad ${service}`));
+    const letters = messages.map(
+      ({ value }) => JSON.parse(new TextDecoder().decode(value ?? undefined)) as { id: string },
+    );
+    // At least once: the life that was ended may have been at it.
+    expect(new Set(letters.map(({ id }) => id)).size).toBe(1);
+    expect(letters[0]).toMatchObject({
+      original_topic: "logs.raw",
+      error_type: "malformed_json",
+      group: GROUP,
+    });
+  });
+});
+
+describe("claims", () => {
+  it("are dropped once an hour, a day behind what everybody has read", async () => {
+    for (const signal of ["logs", "metrics", "events", "traces"] as const)
+      await wakeAndDrain(`${signal}.raw`, signal);
+    const hour = Math.floor(Date.now() / 3_600_000);
+    const put = env.DB.prepare("INSERT INTO claims (key, word, attempt, bits, hour) VALUES (?, 0, 0, 1, ?)");
+    await env.DB.batch([put.bind("old", hour - 26), put.bind("new", hour - 23)]);
+    const left = async () => {
+      const { results } = await env.DB.prepare(
+        "SELECT key FROM claims WHERE key IN ('old', 'new') ORDER BY key",
+      ).all();
+      return results.map(({ key }) => key);
+    };
+    await wakeAll(env, Date.parse("2026-11-21T10:06:59Z"));
+    expect(await left()).toEqual(["new", "old"]);
+    await wakeAll(env, Date.parse("2026-11-21T10:07:00Z"));
+    expect(await left()).toEqual(["new"]);
   });
 });

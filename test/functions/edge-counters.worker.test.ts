@@ -215,10 +215,9 @@ describe("GET /metrics", () => {
 
 /** The next deliveries arrive, but what is answered to them does not. */
 function loseAnswers(times: number): void {
-  const real = env.EDGE_COUNTERS.getByName.bind(env.EDGE_COUNTERS);
   let left = times;
-  vi.spyOn(Object.getPrototypeOf(env.EDGE_COUNTERS), "getByName").mockImplementation((name: unknown) => {
-    const stub = real(String(name));
+  replaceShards((name, real) => {
+    const stub = real(name);
     if (left-- <= 0) return stub;
     return {
       merge: async (flush: Flush) => {
@@ -230,9 +229,21 @@ function loseAnswers(times: number): void {
 }
 
 function breakShard(broken: string): void {
-  const real = env.EDGE_COUNTERS.getByName.bind(env.EDGE_COUNTERS);
-  vi.spyOn(Object.getPrototypeOf(env.EDGE_COUNTERS), "getByName").mockImplementation((name: unknown) => {
+  replaceShards((name, real) => {
     if (name === broken) throw new Error("away");
-    return real(String(name));
+    return real(name);
+  });
+}
+
+type GetShard = (name: string) => DurableObjectStub<EdgeCounters>;
+
+/** All namespaces share the method: those of other objects go on as they are. */
+function replaceShards(shardOf: (name: string, real: GetShard) => unknown): void {
+  const counters = env.EDGE_COUNTERS;
+  const prototype = Object.getPrototypeOf(counters) as { getByName: GetShard };
+  const { getByName } = prototype;
+  vi.spyOn(prototype, "getByName").mockImplementation(function (this: unknown, name) {
+    const real: GetShard = (wanted) => getByName.call(this, wanted);
+    return (this === counters ? shardOf(name, real) : real(name)) as ReturnType<GetShard>;
   });
 }

@@ -36,6 +36,15 @@ describe("accepting", () => {
     }
   });
 
+  it("leaves the Idempotency-Key of a request without a good record to the one that is corrected", async () => {
+    const key = { "Idempotency-Key": service() };
+    expect((await postJson("/api/v1/logs", { message: 1 }, key)).status).toBe(400);
+    expect((await postJson("/api/v1/logs", { message: "1" }, key)).status).toBe(202);
+    expect((await postJson("/api/v1/logs", { message: "1" }, key)).status).toBe(202);
+    const other = await postJson("/api/v1/logs", [{ message: "2" }, { message: 2 }], key);
+    expect(await problemOf(other)).toMatchObject({ status: 422, code: "idempotency_conflict" });
+  });
+
   it("lists where each record lies when asked to", async () => {
     const response = await postJson("/api/v1/logs?results=all", [
       { message: "a", service: "x" },
@@ -72,7 +81,8 @@ describe("accepting", () => {
 
   it("takes CloudEvents in their three modes", async () => {
     const type = service();
-    const event = { specversion: "1.0", type, source: "/s", id: "1", data: { a: 1 } };
+    const source = `/${type}`;
+    const event = { specversion: "1.0", type, source, id: "1", data: { a: 1 } };
     const structured = { "Content-Type": "application/cloudevents+json" };
     expect((await post("/api/v1/events", JSON.stringify(event), structured)).status).toBe(202);
     const batch = { "Content-Type": "application/cloudevents-batch+json" };
@@ -82,19 +92,17 @@ describe("accepting", () => {
     const binary = {
       "ce-specversion": "1.0",
       "ce-type": type,
-      "ce-source": "/s",
+      "ce-source": source,
       "ce-id": "3",
       "Content-Type": "application/json",
     };
     expect((await post("/api/v1/events", '{"a":1}', binary)).status).toBe(202);
     await drain("events.raw");
     const stored = await getList<{ data: unknown; id: string }>(`/api/v1/events?event_type=${type}`);
-    expect(stored.map(({ id }) => id).toSorted()).toEqual([
-      '["/s","1"]',
-      '["/s","1"]',
-      '["/s","2"]',
-      '["/s","3"]',
-    ]);
+    // Source and id are an event's identity: the first came twice, and counts once.
+    expect(stored.map(({ id }) => id).toSorted()).toEqual(
+      ["1", "2", "3"].map((id) => JSON.stringify([source, id])),
+    );
     expect(stored.every(({ data }) => JSON.stringify(data) === '{"a":1}')).toBe(true);
   });
 });
@@ -366,8 +374,13 @@ describe("bad requests", () => {
   }
 });
 
-describe("when Kafka fails", () => {
+describe("when Kafka fails, and there is no spillway", () => {
   const log = { message: "m" };
+  const postLogs = async (body: unknown) => {
+    const headers = { "Content-Type": "application/json" };
+    const init = { method: "POST", body: JSON.stringify(body), headers };
+    return await send("/api/v1/logs", init, { SPILL: "off" });
+  };
 
   it("answers 503 with Retry-After, claims nothing, and does not tell clients about the cluster", async () => {
     await failKafka({
@@ -378,7 +391,7 @@ describe("when Kafka fails", () => {
       status: 503,
       body: '{"error_code":50302,"message":"secret-broker-7"}',
     });
-    const response = await postJson("/api/v1/logs", log);
+    const response = await postLogs(log);
     expect(response.headers.get("retry-after")).toMatch(/^\d+$/);
     const problem = await problemOf(response);
     expect(problem).toMatchObject({ status: 503, code: "kafka_unavailable" });
@@ -387,7 +400,7 @@ describe("when Kafka fails", () => {
 
   it("tries again what may pass", async () => {
     await failKafka({ method: "POST", path: "/topics/", times: 2, kind: "refuse", status: 500, body: "{}" });
-    expect((await postJson("/api/v1/logs", log)).status).toBe(202);
+    expect((await postLogs(log)).status).toBe(202);
   });
 
   it("answers 503 too when a proxy says HTML, or refuses our credentials", async () => {
@@ -396,7 +409,7 @@ describe("when Kafka fails", () => {
       { status: 401, body: '{"error_code":40101,"message":"no"}' },
     ]) {
       await failKafka({ method: "POST", path: "/topics/", times: 100, kind: "refuse", ...fault });
-      expect((await postJson("/api/v1/logs", log)).status).toBe(503);
+      expect((await postLogs(log)).status).toBe(503);
       await healKafka();
     }
   });
@@ -412,7 +425,7 @@ describe("when Kafka fails", () => {
       status: 200,
       body: '{"offsets":[{"partition":0,"error_code":29,"offset":-1},{"partition":1,"offset":5},{"partition":2,"offset":5}]}',
     });
-    const response = await postJson("/api/v1/logs", records);
+    const response = await postLogs(records);
     expect(response.status).toBe(207);
     expect(response.headers.get("retry-after")).not.toBeNull();
     const body: {

@@ -137,6 +137,11 @@ const EXAMPLES: Record<string, () => string[]> = {
   "GET /api/v1/events": () => ["/api/v1/events"],
   "GET /api/v1/traces": () => ["/api/v1/traces"],
   "GET /api/v1/traces/:id": () => [`/api/v1/traces/${stored.traceId}`],
+  "GET /api/v1/dlq": () => ["/api/v1/dlq"],
+  "GET /api/v1/dlq/:group/:topic/:incarnation/:partition/:offset/:index": () => [
+    `/api/v1/dlq/group-${stored.marker}/topic-${stored.marker}/1/0/0/-1`,
+  ],
+  "GET /api/v1/ledger": () => ["/api/v1/ledger"],
   "GET /api/v1/topics": () => ["/api/v1/topics?limit=1000"],
   "GET /api/v1/admin/topics": () => ["/api/v1/admin/topics"],
   "GET /api/v1/admin/topics/:topic": () => ["/api/v1/admin/topics/logs.raw"],

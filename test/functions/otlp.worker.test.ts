@@ -282,7 +282,7 @@ describe("an error is a Status in the request's type", () => {
     }
   });
 
-  it("when Kafka is away, wholly or in part: 503, since nobody repeats a partial success", async () => {
+  it("when Kafka is away, wholly or in part, and nothing is kept: 503, since nobody repeats a partial success", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     const partly =
       '{"offsets":[{"partition":0,"offset":5},{"partition":1,"error_code":29,"offset":-1},{"partition":2,"error_code":29,"offset":-1}]}';
@@ -295,7 +295,12 @@ describe("an error is a Status in the request's type", () => {
         const resourceLogs = Array.from({ length: 12 }, (_, i) => ({
           ...logsBody(`${service}-${i}`, { body: { stringValue: "m" } }).resourceLogs[0],
         }));
-        const response = await postOtlp("logs", type, { resourceLogs });
+        const init = {
+          method: "POST",
+          body: bodyOf("logs", type, { resourceLogs }),
+          headers: { "Content-Type": type },
+        };
+        const response = await send("/v1/logs", init, { SPILL: "off" });
         expect(response.status).toBe(503);
         expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
         const { code, message } = await statusOf(response, type);

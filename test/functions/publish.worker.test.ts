@@ -17,12 +17,14 @@ afterEach(async () => {
 const publish = async (body: unknown, headers: Record<string, string> = {}) =>
   await postJson("/kafka/publish", body, headers);
 
-const publishAllowing = async (topics: string, body: unknown) =>
+const publishWith = async (settings: Record<string, string>, body: unknown) =>
   await send(
     "/kafka/publish",
     { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } },
-    { PUBLISH_TOPICS: topics },
+    settings,
   );
+const publishAllowing = async (topics: string, body: unknown) =>
+  await publishWith({ PUBLISH_TOPICS: topics }, body);
 
 describe("an event", () => {
   it("is answered with its place, lies there, and is stored", async () => {
@@ -92,7 +94,7 @@ describe("an event", () => {
     expect(await problemOf(other)).toMatchObject({ status: 422, code: "idempotency_conflict" });
   });
 
-  it("that Kafka does not confirm is 503, to be sent again", async () => {
+  it("that Kafka does not confirm, and that is not kept, is 503, to be sent again", async () => {
     vi.spyOn(console, "error").mockImplementation(() => {});
     await failKafka({
       method: "POST",
@@ -102,7 +104,7 @@ describe("an event", () => {
       times: 100,
       body: "{}",
     });
-    const response = await publish({ event_type: type, data: 1 });
+    const response = await publishWith({ SPILL: "off" }, { event_type: type, data: 1 });
     expect(response.headers.get("retry-after")).toMatch(/^[1-9]/);
     expect(await problemOf(response)).toMatchObject({ status: 503, code: "kafka_unavailable" });
   });

@@ -7,8 +7,10 @@ import {
   waitOnExecutionContext,
 } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ClusterHealth } from "../../functions/objects/cluster-health.ts";
 import type { QuotaBucket } from "../../functions/objects/quota-bucket.ts";
-import { RequestQuota, setClusterState, type QuotaSubject } from "../../functions/quota.ts";
+import { clusterOf } from "../../functions/cluster.ts";
+import { RequestQuota, type QuotaSubject } from "../../functions/quota.ts";
 import type { QuotaOptions } from "../../lib/ingest/quota/limits.ts";
 
 /** Slow enough that what flows in during a test hardly counts. */
@@ -156,16 +158,34 @@ describe("no quota", () => {
   it("still brings the cluster's state, within a lease", async () => {
     const first = await request(subject, null);
     expect(first).toMatchObject({ isGranted: true, headers: { RateLimit: '"unlimited";r=999999999999999' } });
-    expect(first.quota.state).toEqual({});
-    await setClusterState(env, subject.tenant, { breaker: "open", spill: { "logs.raw": [1] } });
+    const well = { breaker: "closed", retryAtMs: 0, spilled: [] };
+    expect(first.quota.state).toEqual(well);
+    await clusterOf(env).noteSpill(3, true);
     await expect
-      .poll(async () => (await request(subject, null)).quota.state, { timeout: 5_000, interval: 50 })
-      .toEqual({ breaker: "open", spill: { "logs.raw": [1] } });
-    await abortAllDurableObjects();
-    expect(await env.QUOTA.getByName(subject.tenant).state()).toEqual({
-      breaker: "open",
-      spill: { "logs.raw": [1] },
-    });
+      .poll(async () => (await request(subject, null)).quota.state, { timeout: 1_000, interval: 50 })
+      .toEqual({ ...well, spilled: [3] });
+    await clusterOf(env).noteSpill(3, false);
+  });
+
+  it("brings the last known state, and in time, while the keeper of the state is away", async () => {
+    const lease = async () =>
+      await env.QUOTA.getByName(subject.tenant).lease({
+        bucket: "tenant",
+        limits: null,
+        need: { requests: 1 },
+        extra: {},
+        returns: [],
+      });
+    await clusterOf(env).noteSpill(5, true);
+    expect((await lease()).state).toMatchObject({ spilled: [5] });
+    vi.spyOn(ClusterHealth.prototype, "state").mockImplementation(() => new Promise<never>(() => {}));
+    await scheduler.wait(250);
+    const startMs = Date.now();
+    expect(await lease()).toMatchObject({ isGranted: true, state: { spilled: [5] } });
+    // Of the 500 ms that an isolate waits for a lease.
+    expect(Date.now() - startMs).toBeLessThan(450);
+    vi.restoreAllMocks();
+    await clusterOf(env).noteSpill(5, false);
   });
 
   it("costs no call a request", async () => {

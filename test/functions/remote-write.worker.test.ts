@@ -4,7 +4,8 @@
 import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { answerRemoteWrite, remoteWriteForm } from "../../functions/remote-write.ts";
-import type { AcceptOutcome } from "../../lib/ingest/accept.ts";
+import { kafkaMissed } from "../../lib/ingest/accept.ts";
+import type { Verdict } from "../../lib/ingest/prepared.ts";
 import { KafkaError } from "../../lib/kafka/errors.ts";
 import { doubleToBits } from "../../lib/telemetry/double.ts";
 import {
@@ -97,7 +98,7 @@ function compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(block);
 }
 
-const OUTAGE = new KafkaError("unavailable", "away");
+const OUTAGE = kafkaMissed(new KafkaError("unavailable", "away"));
 
 async function send(
   body: Uint8Array<ArrayBuffer>,
@@ -110,13 +111,13 @@ async function send(
   const decoded = bytes.ok ? form.decode(request.headers, bytes.value) : bytes;
   if (!decoded.ok) return await told(form.refuse(decoded.error, {}));
   const context = { receivedMs: NOW, enforceTimeRange: true, isKept: true };
-  const verdicts = decoded.value.records.map((record, offset): AcceptOutcome["verdicts"][number] => {
+  const verdicts = decoded.value.records.map((record, offset): Verdict => {
     const checked = record.ok ? validateRecord("metrics", record.value, context) : record;
     if (!checked.ok) return { status: "rejected", rejection: checked.error };
-    if (isKafkaAway) return { status: "retry", error: OUTAGE };
+    if (isKafkaAway) return { status: "retry", ...OUTAGE };
     return { status: "ok", topic: "metrics.raw", partition: 0, offset };
   });
-  return await told(form.answer({ verdicts, grown: [] }, decoded.value, { batch: "b", requestId: "r-1" }));
+  return await told(form.answer(verdicts, decoded.value, { batch: "b", requestId: "r-1" }));
 }
 
 async function told(response: Response) {
@@ -556,17 +557,21 @@ describe("what a sender logs and repeats", () => {
   it("503 tells what was written before Kafka failed", async () => {
     const elements = [1, 2].map(() => ({ name: "up", samples: 1, histograms: 0, exemplars: 2 }));
     const response = answerRemoteWrite(
-      {
-        verdicts: [
-          { status: "ok", topic: "metrics.raw", partition: 0, offset: 1 },
-          { status: "retry", error: OUTAGE },
-        ],
-        grown: [],
-      },
+      [
+        { status: "ok", topic: "metrics.raw", partition: 0, offset: 1 },
+        { status: "retry", ...OUTAGE },
+      ],
       { version: "v2", elements, requestId: "r-1" },
     );
     expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
     expect(await told(response)).toMatchObject({ status: 503, counts: ["1", "0", "2"] });
+  });
+
+  it("204 for what is kept until Kafka is back, as for what is written", async () => {
+    const elements = [{ name: "up", samples: 1, histograms: 0, exemplars: 2 }];
+    const kept: Verdict[] = [{ status: "spilled", topic: "metrics.raw" }];
+    const response = answerRemoteWrite(kept, { version: "v2", elements, requestId: "r-1" });
+    expect(await told(response)).toMatchObject({ status: 204, counts: ["1", "0", "2"] });
   });
 
   it("a 415 says what would be taken, a refusal of 2.0 that nothing was written", () => {

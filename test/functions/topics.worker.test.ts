@@ -339,7 +339,7 @@ describe("topics", () => {
         { partition: 1, start: 0, end: 5, messages: 5 },
       ],
     });
-    const missing = await problemOf(await send("/api/v1/admin/topics/logs.dlq"));
+    const missing = await problemOf(await send("/api/v1/admin/topics/events.late"));
     expect(missing).toMatchObject({ status: 404, code: "unknown_topic" });
     expect(missing.detail).toContain("weir topics init");
   });

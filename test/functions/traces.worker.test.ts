@@ -5,6 +5,7 @@ import { createD1StreamStore } from "../../lib/storage/d1-stream.ts";
 import type { StoredMetricName, StoredTrace } from "../../lib/storage/storage.ts";
 import type { Metric } from "../../lib/telemetry/metric.ts";
 import type { Span } from "../../lib/telemetry/span.ts";
+import { partitionCommit } from "../contract/partition-commit.ts";
 import { problemOf, send } from "../support/worker/client.ts";
 import { newTenant, storeKey, storeRecords } from "../support/worker/stored-tenant.ts";
 
@@ -57,22 +58,14 @@ function span(trace: number, fields: Partial<Span> = {}): Span {
 
 async function store(rows: { traces?: Span[]; metrics?: Metric[] }, of = tenant): Promise<void> {
   const row = <T>(record: T, index: number) => ({ tenant: of, offset: 0, index, record });
-  await createD1StreamStore(env.DB).commit({
-    group: crypto.randomUUID(),
-    topic: crypto.randomUUID(),
-    partition: 0,
-    from: undefined,
-    next: { nextOffset: 1, incarnation: 0 },
+  const id = { group: crypto.randomUUID(), topic: crypto.randomUUID(), partition: 0 };
+  const commit = partitionCommit(id, {
     rows: {
-      logs: [],
-      events: [],
       metrics: (rows.metrics ?? []).map(row),
       traces: (rows.traces ?? []).map((record, i) => row(record, 10_000 + i)),
     },
-    deadLetters: [],
-    expired: 0,
-    committedAtMs: START_MS,
   });
+  await createD1StreamStore(env.DB).commit(commit);
 }
 
 describe("the list of traces", () => {

@@ -6,10 +6,10 @@ import { otlpRecords } from "../../lib/telemetry/otlp/records.ts";
 import { reasons } from "../../lib/telemetry/reasons.ts";
 import type { Rejection } from "../../lib/telemetry/result.ts";
 import { validateRecord } from "../../lib/telemetry/signal.ts";
-import type { DecodedBatch } from "../../lib/stream/decode.ts";
 import type { FuzzCase } from "./bodies/fuzz-case.ts";
 import { cpuBoundMs, CpuMeter, type Cost, type Part } from "./cpu-meter.ts";
 import { heldBytes } from "./held-memory.ts";
+import type { DecodedParts } from "../support/decoded-parts.ts";
 import {
   bytesIn,
   consume,
@@ -178,7 +178,7 @@ class Judging {
       this.found("ill-formed-text", `${reason}: ${JSON.stringify({ path, message })}`);
   }
 
-  #checkBatch({ rows, deadLetters }: DecodedBatch): void {
+  #checkBatch({ rows, deadLetters }: DecodedParts): void {
     for (const { errorType, error } of deadLetters.slice(0, 200)) {
       if (!Object.hasOwn(reasons, errorType)) this.found("reason", `${errorType} is none`);
       if (!error.isWellFormed()) this.found("ill-formed-text", JSON.stringify(error));

@@ -7,7 +7,7 @@ import { prepareRecords, type RecordsBody } from "../../lib/ingest/prepare-recor
 import type { EdgeRules, IntakeRequest, KeyedMessage, Prepared } from "../../lib/ingest/prepared.ts";
 import { createScrubber, type Scrubber } from "../../lib/ingest/scrub/scrubber.ts";
 import { parseMessage } from "../../lib/kafka/message-json.ts";
-import { decodeInto, emptyBatch, type DecodedBatch } from "../../lib/stream/decode.ts";
+import { decode } from "../../lib/stream/decode.ts";
 import { decodeNativeBody } from "../../lib/telemetry/native.ts";
 import { otlpFormOf } from "../../lib/telemetry/otlp/answer.ts";
 import { decodeOtlp } from "../../lib/telemetry/otlp/decode.ts";
@@ -17,12 +17,13 @@ import { decodeWriteRequest } from "../../lib/telemetry/remote-write/decode.ts";
 import { decompressSnappy } from "../../lib/telemetry/remote-write/snappy.ts";
 import { ok, reject, type Result } from "../../lib/telemetry/result.ts";
 import type { NativeSignal, Signal } from "../../lib/telemetry/signal.ts";
+import { decodedParts, type DecodedParts } from "../support/decoded-parts.ts";
 import type { FuzzCase } from "./bodies/fuzz-case.ts";
 
 export type DecodedCase =
   | { kind: "records"; body: RecordsBody }
   | { kind: "otlp"; request: OtlpRequest }
-  | { kind: "consumed"; batch: DecodedBatch }
+  | { kind: "consumed"; batch: DecodedParts }
   | { kind: "other"; value: unknown };
 
 /** @returns what the request's body holds, out of its transfer's encoding */
@@ -103,11 +104,9 @@ function jsonOf(bytes: Uint8Array): Result<unknown> {
   }
 }
 
-export function consume(signal: Signal, values: readonly Uint8Array[], nowMs: number): DecodedBatch {
-  const batch = emptyBatch();
-  for (const [offset, value] of values.entries())
-    decodeInto(batch, { offset, key: null, value }, { signal, defaultTenant: "default", nowMs });
-  return batch;
+export function consume(signal: Signal, values: readonly Uint8Array[], nowMs: number): DecodedParts {
+  const context = { signal, defaultTenant: "default", nowMs };
+  return decodedParts(values.map((value, offset) => decode({ offset, key: null, value }, context)));
 }
 
 const noDirectories = {
@@ -147,6 +146,7 @@ export async function prepareCase(
   const about: IntakeRequest = {
     tenant: "acme",
     batch: "b-1",
+    attempt: 0,
     receivedMs: nowMs,
     skewMs: 0,
     bodyBytes,

@@ -24,8 +24,8 @@ export const LEASE_SETTLE_MS = 650;
 export const SLICE_MS = 50;
 
 /**
- * What the cluster is in, for all isolates of a tenant: opaque here, held and handed out with each lease, so that
- * every isolate that admits a request has seen what was set a second ago.
+ * What the cluster is in, for all isolates of a tenant: opaque here, handed out with each lease, so that every isolate
+ * that admits a request has seen what it was a second ago.
  */
 export interface ClusterState {
   [name: string]: Leaf | { [name: string]: Leaf };
@@ -54,7 +54,8 @@ export interface LeaseReturn {
   kept: Amounts;
 }
 
-export type LeaseAnswer = (
+/** What the buckets grant. */
+export type Grant = (
   | { isGranted: true; id: string; extra: Amounts }
   | {
       isGranted: false;
@@ -66,8 +67,9 @@ export type LeaseAnswer = (
 ) & {
   /** Tokens in the bucket after this, whole, never below 0. */
   left: Amounts;
-  state: ClusterState;
 };
+
+export type LeaseAnswer = Grant & { state: ClusterState };
 
 /** Throws, or does not answer, when the object is away. */
 export type AskLease = (ask: LeaseAsk) => Promise<LeaseAnswer>;

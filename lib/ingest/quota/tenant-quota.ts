@@ -1,5 +1,5 @@
 // The keeper of one tenant's buckets: grants what a request needs, lends more beside it, and never has more to give
-// than the limits allow, even after a loss of memory. Holds the cluster's state for those who ask.
+// than the limits allow, even after a loss of memory.
 import { z } from "zod";
 import {
   fullBucket,
@@ -14,14 +14,7 @@ import {
   type Bucket,
   type SavedBucket,
 } from "./bucket.ts";
-import {
-  LEASE_HOLD_MS,
-  SLICE_MS,
-  type ClusterState,
-  type LeaseAnswer,
-  type LeaseAsk,
-  type LeaseReturn,
-} from "./lease.ts";
+import { LEASE_HOLD_MS, SLICE_MS, type Grant, type LeaseAsk, type LeaseReturn } from "./lease.ts";
 import { DIMENSIONS, isSameLimits, type Amounts, type Dimension, type QuotaLimits } from "./limits.ts";
 
 /** A Durable Object's synchronous key-value storage; an answer leaves only when what was put is on disk. */
@@ -61,16 +54,14 @@ export class TenantQuota {
   readonly #life: string;
   readonly #groups = new Map<string, Group>();
   #loans = 0;
-  #state: ClusterState | undefined;
 
   constructor(store: QuotaStore, life: string) {
     this.#store = store;
     this.#life = life;
   }
 
-  lease({ bucket, limits, need, extra, returns }: LeaseAsk, nowMs: number): LeaseAnswer {
-    const state = this.state();
-    if (limits === null) return { isGranted: true, id: "", extra: {}, left: {}, state };
+  lease({ bucket, limits, need, extra, returns }: LeaseAsk, nowMs: number): Grant {
+    if (limits === null) return { isGranted: true, id: "", extra: {}, left: {} };
     const group = this.#group(bucket, limits, nowMs);
     settle(group, nowMs);
     for (const one of returns) takeBack(group, one);
@@ -83,7 +74,7 @@ export class TenantQuota {
       const retryAfterMs = Math.max(SLICE_MS, waitMs(held, rate, needed));
       if (retryAfterMs > (refused?.retryAfterMs ?? 0)) refused = { dimension, retryAfterMs };
     }
-    if (refused) return { isGranted: false, ...refused, left: leftOf(group), state };
+    if (refused) return { isGranted: false, ...refused, left: leftOf(group) };
 
     const loan: Loan = { amounts: {}, expiresAtMs: nowMs + LEASE_HOLD_MS };
     for (const [dimension, held, rate] of limited(group)) {
@@ -94,17 +85,7 @@ export class TenantQuota {
     const id = `${this.#life}-${++this.#loans}`;
     if (Object.keys(loan.amounts).length > 0) group.loans.set(id, loan);
     this.#save(bucket, group, nowMs);
-    return { isGranted: true, id, extra: { ...loan.amounts }, left: leftOf(group), state };
-  }
-
-  state(): ClusterState {
-    return (this.#state ??= (this.#store.get("state") as ClusterState | undefined) ?? {});
-  }
-
-  /** Every isolate that admits a request of this tenant sees it within LEASE_USE_MS. */
-  setState(state: ClusterState): void {
-    this.#store.put("state", state);
-    this.#state = state;
+    return { isGranted: true, id, extra: { ...loan.amounts }, left: leftOf(group) };
   }
 
   #group(name: string, limits: QuotaLimits, nowMs: number): Group {

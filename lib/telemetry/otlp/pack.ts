@@ -66,7 +66,7 @@ function packGroup(
 }
 
 /** What Weir's field takes at most beside its texts, and for each index. */
-const FIELD_BYTES = 40;
+const FIELD_BYTES = 48;
 const INDEX_BYTES = 5;
 
 function splitGroup(

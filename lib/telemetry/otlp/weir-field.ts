@@ -1,9 +1,10 @@
 // What Weir adds to an OTLP message on a topic: one field behind the request's own, of a number that OTLP does not use,
 // which other readers skip.
-//   20001: { 1 version = 1, 2 tenant, 3 batch, 4 received (unix ms), 5 indices (packed), 6 agent version }
+//   20001: { 1 version = 1, 2 tenant, 3 batch, 4 received (unix ms), 5 indices (packed), 6 agent version, 7 attempt }
 // (tenant, batch, index) is a record's identity; `indices` are the records' places in the client's request.
 import type { UnknownField } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { MAX_ATTEMPT } from "../envelope.ts";
 import { ok, reject, type Result } from "../result.ts";
 
 export const WEIR_FIELD = 20_001;
@@ -14,6 +15,8 @@ export interface OtlpHeader {
   tenant: string;
   batch: string;
   receivedMs: number;
+  /** Tells one acceptance of the batch from another; 0: there can be but one. */
+  attempt: number;
   agentVersion?: string | undefined;
 }
 
@@ -22,7 +25,14 @@ export interface WeirField extends OtlpHeader {
 }
 
 /** The field with its tag, to be put behind a request's bytes. */
-export function writeWeirField({ tenant, batch, receivedMs, agentVersion, indices }: WeirField): Uint8Array {
+export function writeWeirField({
+  tenant,
+  batch,
+  receivedMs,
+  attempt,
+  agentVersion,
+  indices,
+}: WeirField): Uint8Array {
   const writer = new BinaryWriter();
   writer.tag(WEIR_FIELD, WireType.LengthDelimited).fork();
   writer.tag(1, WireType.Varint).uint32(VERSION);
@@ -33,6 +43,7 @@ export function writeWeirField({ tenant, batch, receivedMs, agentVersion, indice
   for (const index of indices) writer.uint32(index);
   writer.join();
   if (agentVersion !== undefined) writer.tag(6, WireType.LengthDelimited).string(agentVersion);
+  if (attempt !== 0) writer.tag(7, WireType.Varint).uint64(attempt);
   return writer.join().finish();
 }
 
@@ -52,7 +63,7 @@ export function findWeirField(unknown: readonly UnknownField[]): Result<WeirFiel
 /** @throws where the bytes end within a value */
 function readWeirField(bytes: Uint8Array): Result<WeirField> {
   const reader = new BinaryReader(bytes);
-  const field: WeirField = { tenant: "", batch: "", receivedMs: NaN, indices: [] };
+  const field: WeirField = { tenant: "", batch: "", receivedMs: NaN, attempt: 0, indices: [] };
   let version = 0;
   while (reader.pos < reader.len) {
     const [number, wire] = reader.tag();
@@ -75,6 +86,9 @@ function readWeirField(bytes: Uint8Array): Result<WeirField> {
       case (6 << 3) | WireType.LengthDelimited:
         field.agentVersion = reader.string(true);
         break;
+      case (7 << 3) | WireType.Varint:
+        field.attempt = Number(reader.uint64());
+        break;
       default:
         reader.skip(wire, number);
     }
@@ -84,6 +98,8 @@ function readWeirField(bytes: Uint8Array): Result<WeirField> {
   if (field.tenant === "" || field.batch === "" || !(Math.abs(field.receivedMs) <= MAX_DATE_MS)) {
     return reject("missing_field", "", `field ${WEIR_FIELD} lacks a tenant, a batch or a time of receipt`);
   }
+  if (field.attempt >= MAX_ATTEMPT)
+    return reject("wrong_type", "", `field ${WEIR_FIELD} has an attempt beyond ${MAX_ATTEMPT}`);
   return ok(field);
 }
 

@@ -174,7 +174,7 @@ function messageSeeds(fixtures: Fixtures): Seed[] {
   const seeds: Seed[] = [];
   const base = { headers: {}, nowMs: EXAMPLES_MS };
   for (const signal of ["logs", "metrics", "events"] as const) {
-    const header = { tenant: "acme", signal, batch: "b-1", received: TIME, agentVersion: "1" };
+    const header = { tenant: "acme", signal, batch: "b-1", attempt: 0, received: TIME, agentVersion: "1" };
     const entries = RECORDS[signal].map((record, index) => ({ index, record }));
     const [envelope] = packEnvelopes(header, entries).envelopes;
     const decoder = `message/${signal}` as const;
@@ -184,7 +184,7 @@ function messageSeeds(fixtures: Fixtures): Seed[] {
   for (const { signal, bytes, nowMs } of otlpProtobuf(fixtures)) {
     const request = decodeOtlp(signal, "protobuf", bytes);
     if (!request.ok) throw new Error(`the fixture of ${signal}: ${request.error.message}`);
-    const header = { tenant: "acme", batch: "b-1", receivedMs: nowMs };
+    const header = { tenant: "acme", batch: "b-1", attempt: 7, receivedMs: nowMs };
     const { messages } = packOtlp(
       header,
       request.value,

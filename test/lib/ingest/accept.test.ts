@@ -45,10 +45,14 @@ async function produce(what: Prepared, answer: Answer) {
     transport,
     topic: "logs.raw",
     partitions: 3,
+    tenant: "acme",
+    signal: "logs",
+    receivedMs: 0,
+    spill: undefined,
     retry: { ...PRODUCE_RETRY, maxAttempts: 1 },
     timing: { now: () => 0, sleep: () => Promise.resolve(), random: () => 0 },
   });
-  return { ...outcome, calls, statuses: outcome.verdicts.map(({ status }) => status) };
+  return { ...outcome, produced: calls, statuses: outcome.verdicts.map(({ status }) => status) };
 }
 
 const failed = (code: KafkaError["code"]): ProduceOutcome => ({
@@ -59,7 +63,7 @@ const failed = (code: KafkaError["code"]): ProduceOutcome => ({
 describe("the verdicts", () => {
   it("are one for each record, in the request's order, however its messages are grouped", async () => {
     const what = prepared([message("b", [3, 0]), message("a", [4, 2])], 5, [1]);
-    const { verdicts, grown, calls } = await produce(what, written);
+    const { verdicts, grown, produced } = await produce(what, written);
     expect(verdicts).toEqual([
       { status: "ok", topic: "logs.raw", partition: expect.any(Number), offset: 100 },
       { status: "rejected", rejection: REJECTION },
@@ -68,34 +72,39 @@ describe("the verdicts", () => {
       { status: "ok", topic: "logs.raw", partition: expect.any(Number), offset: 101 },
     ]);
     expect(grown.map(({ offset }) => offset)).toEqual([100, 101]);
-    expect(calls.flat().map(({ partition }) => partition)).toEqual(
+    expect(produced.flat().map(({ partition }) => partition)).toEqual(
       ["b", "a"].map((key) => partitionOf(utf8.encode(key), 3)),
     );
   });
 
   it("of nothing to write are there without Kafka", async () => {
-    const { statuses, calls } = await produce(prepared([], 2, [0, 1]), written);
+    const { statuses, produced } = await produce(prepared([], 2, [0, 1]), written);
     expect(statuses).toEqual(["rejected", "rejected"]);
-    expect(calls).toEqual([]);
+    expect(produced).toEqual([]);
     expect((await produce(prepared([], 0), written)).verdicts).toEqual([]);
   });
 
   it("claim only what was acknowledged: the record of a message that failed is to be sent again", async () => {
     const what = prepared([message("a", [0]), message("b", [1, 2]), message("c", [3])], 4);
-    const { statuses, grown } = await produce(what, (records, call) =>
+    const { statuses, grown, accepted, unconfirmed, calls } = await produce(what, (records, call) =>
       written(records, call).map((outcome, i) => (i === 1 ? failed("unavailable") : outcome)),
     );
     expect(statuses).toEqual(["ok", "retry", "retry", "ok"]);
     expect(grown).toHaveLength(2);
+    expect({ accepted, unconfirmed, calls }).toEqual({
+      accepted: 2,
+      unconfirmed: 2,
+      calls: { ok: 1, failed: 0 },
+    });
   });
 
   it("refuse what the broker finds too large, and go on behind it", async () => {
     const big = 600_000;
     const what = prepared([message("a", [0], big), message("b", [1], big)], 2);
-    const { verdicts, statuses, calls } = await produce(what, (records, call) =>
+    const { verdicts, statuses, produced } = await produce(what, (records, call) =>
       call === 1 ? [failed("too_large")] : written(records, call),
     );
-    expect(calls).toHaveLength(2);
+    expect(produced).toHaveLength(2);
     expect(statuses).toEqual(["rejected", "ok"]);
     expect(verdicts[0]).toMatchObject({ rejection: { reason: "record_too_large" } });
   });
@@ -103,9 +112,11 @@ describe("the verdicts", () => {
   it("are `retry` for all that stands behind a failure, which is not even tried: order within a key holds", async () => {
     const big = 600_000;
     const what = prepared([message("a", [0], big), message("a", [1], big), message("b", [2], big)], 3);
-    const { statuses, calls } = await produce(what, () => [failed("unavailable")]);
-    expect(calls).toHaveLength(1);
+    const { statuses, produced, unconfirmed, calls } = await produce(what, () => [failed("unavailable")]);
+    expect(produced).toHaveLength(1);
     expect(statuses).toEqual(["retry", "retry", "retry"]);
+    // What was never sent cannot have been written.
+    expect({ unconfirmed, calls }).toEqual({ unconfirmed: 1, calls: { ok: 0, failed: 1 } });
   });
 
   it("are `retry` where the answer says nothing of a message", async () => {

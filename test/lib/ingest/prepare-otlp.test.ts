@@ -14,6 +14,7 @@ const RECEIVED_MS = Date.parse("2026-11-21T10:00:00.000Z");
 const request: IntakeRequest = {
   tenant: "acme",
   batch: "b-1",
+  attempt: 0,
   receivedMs: RECEIVED_MS,
   skewMs: 0,
   bodyBytes: 1_000,
@@ -80,7 +81,7 @@ describe("an OTLP request", () => {
     const prepared = await prepareOtlp(request, body, rules());
     expect(prepared).toMatchObject({ records: 3, counts: { seriesOver: 0 } });
     expect(prepared.rejections.size).toBe(0);
-    const identity = { tenant: "acme", batch: "b-1", receivedMs: RECEIVED_MS };
+    const identity = { tenant: "acme", batch: "b-1", attempt: 0, receivedMs: RECEIVED_MS };
     expect(read("logs", prepared)).toMatchObject([
       { key: "a:h", weir: { ...identity, indices: [0, 1] } },
       { key: "b:h", weir: { ...identity, indices: [2] } },

@@ -12,6 +12,7 @@ const RECEIVED_MS = Date.parse("2026-11-21T10:00:00.000Z");
 const request: IntakeRequest = {
   tenant: "acme",
   batch: "b-1",
+  attempt: 0,
   receivedMs: RECEIVED_MS,
   skewMs: 0,
   bodyBytes: 1_000,

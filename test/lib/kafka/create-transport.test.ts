@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { TRANSPORT_NAMES } from "../../../lib/config/settings.ts";
 import { readConfig } from "../../../lib/config/config.ts";
 import {
+  carriesText,
   createTransport,
   TRANSPORTS_THERE_ARE,
   type TransportSurroundings,
@@ -39,4 +40,12 @@ it("throws on a name that is not there, so that nothing can select nothing", () 
   const config = { ...readConfig(base), KAFKA_TRANSPORT: "constructor" };
   expect(() => createTransport(config, around)).toThrow(/no transport is called constructor/);
   expect(() => contractRun("toString")).toThrow(/no contract run is called toString/);
+});
+
+it("knows without asking Kafka which carry text alone", () => {
+  const carrying = (settings: Record<string, string>) => carriesText(readConfig({ ...base, ...settings }));
+  expect(TRANSPORT_NAMES.filter((name) => carriesText({ KAFKA_TRANSPORT: name }))).toEqual(["upstash"]);
+  expect(carrying({ KAFKA_TRANSPORT: "upstash" })).toBe(true);
+  expect(carrying({ KAFKA_READ_TRANSPORT: "upstash" })).toBe(true);
+  expect(carrying({})).toBe(false);
 });

@@ -15,6 +15,10 @@ import { parseExposition, valueOf } from "./parse-exposition.ts";
 const GAUGES = {
   weir_edge_flush_interval_seconds: 1,
   weir_edge_isolates: 2,
+  weir_breaker_open: 0,
+  weir_spill_messages: 0,
+  weir_spill_bytes: 0,
+  weir_spill_oldest_seconds: 0,
   weir_scrape_errors: 0,
 };
 const pageOf = (counts: Counts) => parseExposition(renderPrometheus(counts, GAUGES));

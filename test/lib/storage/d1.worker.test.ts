@@ -4,19 +4,25 @@ import { withDeadline, type D1, type D1Value } from "../../../lib/storage/d1-dat
 import { createD1QueryStore } from "../../../lib/storage/d1-query.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
 import type { QueryStore, Row } from "../../../lib/storage/storage.ts";
+import type { Log } from "../../../lib/telemetry/log.ts";
+import { partitionCommit } from "../../contract/partition-commit.ts";
 import { storageSuite } from "../../contract/storage.suite.ts";
 
-storageSuite("d1", async () => {
-  await env.DB.prepare("DELETE FROM dead_letters").run();
-  return {
-    stream: createD1StreamStore(env.DB),
-    query: createD1QueryStore(env.DB),
-    async countDeadLetters() {
-      const row = await env.DB.prepare("SELECT count(*) AS n FROM dead_letters").first<{ n: number }>();
-      return row?.n ?? 0;
-    },
-  };
-});
+const refusedLog = (fields: object) =>
+  ({ timestamp: "2026-11-21T10:00:00.000Z", level: "INFO", message: "m", attributes: {}, ...fields }) as Log;
+
+storageSuite("d1", async () => ({
+  stream: createD1StreamStore(env.DB),
+  query: createD1QueryStore(env.DB),
+  refused: [
+    refusedLog({ level: null }),
+    refusedLog({ message: undefined }),
+    // D1 takes values up to 2,000,000 bytes.
+    refusedLog({ message: "x".repeat(3_000_000) }),
+    // SQLite reads JSON down to a depth of 1,000.
+    refusedLog({ attributes: JSON.parse(`{"a":${"[".repeat(1_100)}${"]".repeat(1_100)}}`) }),
+  ],
+}));
 
 describe("D1's own traits", () => {
   it("leaves nothing behind in the fence", async () => {
@@ -77,18 +83,9 @@ describe("what a query costs", () => {
   beforeAll(async () => {
     const row = <T>(record: T, index: number) => ({ tenant, offset: 0, index, record });
     const timestamp = (i: number) => new Date(1_795_255_200_000 + i).toISOString();
-    await createD1StreamStore(env.DB).commit({
-      group: "cost",
-      topic: "cost",
-      partition: 0,
-      from: undefined,
-      next: { nextOffset: 1, incarnation: 0 },
-      deadLetters: [],
-      expired: 0,
-      committedAtMs: 0,
+    const id = { group: "cost", topic: "cost", partition: 0 };
+    const commit = partitionCommit(id, {
       rows: {
-        logs: [],
-        events: [],
         // Twenty names of 200 points each.
         metrics: Array.from({ length: 4_000 }, (_, i) =>
           row({ timestamp: timestamp(i), name: `n${10 + (i % 20)}`, value: i, labels: {} }, i),
@@ -114,6 +111,7 @@ describe("what a query costs", () => {
         }),
       },
     });
+    await createD1StreamStore(env.DB).commit(commit);
   });
 
   it("goes by the rows of a page, not by those stored", async () => {

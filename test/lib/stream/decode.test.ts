@@ -9,11 +9,13 @@ import { otlpToText } from "../../../lib/telemetry/otlp/message.ts";
 import { packOtlp } from "../../../lib/telemetry/otlp/pack.ts";
 import type { OtlpSignal } from "../../../lib/telemetry/otlp/request.ts";
 import { SIGNALS, type Signal } from "../../../lib/telemetry/signal.ts";
-import { decodeMessages, type DecodedBatch } from "../../../lib/stream/decode.ts";
+import { decode, type DecodedMessage } from "../../../lib/stream/decode.ts";
+import { decodedParts, type DecodedParts } from "../../support/decoded-parts.ts";
 
 const NOW_MS = Date.parse("2026-11-21T10:00:00.000Z");
 const RECEIVED_MS = NOW_MS - 5_000;
-const HEADER = { tenant: "acme", batch: "b-1", receivedMs: RECEIVED_MS };
+const HEADER = { tenant: "acme", batch: "b-1", attempt: 0, receivedMs: RECEIVED_MS };
+const CONTEXT = { defaultTenant: "nobody", nowMs: NOW_MS };
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const fixture = (name: string) =>
@@ -25,14 +27,16 @@ const messageOf = (value: Uint8Array | null, offset = 7): FetchedRecord => ({
   value,
 });
 
-function read(signal: Signal, ...values: (Uint8Array | string | null)[]): DecodedBatch {
-  const messages = values.map((value, i) =>
-    messageOf(typeof value === "string" ? utf8(value) : value, 7 + i),
+function decodeAll(signal: Signal, values: (Uint8Array | string | null)[]): DecodedMessage[] {
+  return values.map((value, i) =>
+    decode(messageOf(typeof value === "string" ? utf8(value) : value, 7 + i), { signal, ...CONTEXT }),
   );
-  return decodeMessages(messages, { signal, defaultTenant: "nobody", nowMs: NOW_MS });
 }
 
-const countRows = ({ rows }: DecodedBatch) => SIGNALS.map((signal) => rows[signal].length);
+const read = (signal: Signal, ...values: (Uint8Array | string | null)[]): DecodedParts =>
+  decodedParts(decodeAll(signal, values));
+
+const countRows = ({ rows }: DecodedParts) => SIGNALS.map((signal) => rows[signal].length);
 
 /** As the intake writes it: every record is taken, one message for each resource. */
 function packed(signal: OtlpSignal, json: JsonValue, isAccepted: (index: number) => boolean = () => true) {
@@ -283,6 +287,7 @@ describe("an envelope", () => {
         tenant: "acme",
         signal,
         batch: "b",
+        attempt: 5,
         received: new Date(RECEIVED_MS).toISOString(),
         agentVersion: undefined,
       },
@@ -329,8 +334,42 @@ describe("an envelope", () => {
     expect(batch.deadLetters).toMatchObject([{ errorType: "wrong_type" }]);
   });
 
+  it("says what its records' identity is made of, as OTLP does; others' messages have none", () => {
+    const of = (signal: Signal, value: Uint8Array | string) => decodeAll(signal, [value])[0]?.origin;
+    const [logs = new Uint8Array()] = envelope("logs", [{ message: "a" }, { message: "b" }]);
+    expect(of("logs", logs)).toEqual({ batch: "b", attempt: 5, receivedMs: RECEIVED_MS, indices: [0, 1] });
+    const [otlp = new Uint8Array()] = packed(
+      "logs",
+      logsOf(service("api"), log("a"), log("b"), log("c")),
+      (index) => index !== 1,
+    );
+    expect(of("logs", otlp)).toMatchObject({
+      batch: "b-1",
+      attempt: 0,
+      receivedMs: RECEIVED_MS,
+      indices: [0, 2],
+    });
+    expect(of("logs", withoutWeirField(otlp))).toBeUndefined();
+    expect(of("logs", '{"message":"bare"}')).toBeUndefined();
+  });
+
   it("says itself what it holds, whatever topic it lies on", () => {
     const batch = read("traces", ...envelope("logs", [{ message: "m" }]));
     expect(countRows(batch)).toEqual([1, 0, 0, 0]);
+  });
+});
+
+describe("a record that the store refused", () => {
+  it("is dead with its raw bytes, and those beside it are rows", () => {
+    const [value = new Uint8Array()] = packed("logs", logsOf(service("api"), log("a"), log("b")));
+    for (const bytes of [value, utf8('[{"message":"a","extra":1},{"message":"b"}]')]) {
+      const fault = { errorType: "storage_rejected", error: "no", attempts: 3 };
+      const refused = new Map([[0, fault]]);
+      const batch = decodedParts([decode(messageOf(bytes), { signal: "logs", ...CONTEXT }, refused)]);
+      expect(batch.rows.logs.map(({ index }) => index)).toEqual([1]);
+      expect(batch.deadLetters).toMatchObject([{ offset: 7, index: 0, ...fault }]);
+      const original: unknown = JSON.parse(Buffer.from(bytesOf(batch.deadLetters[0])).toString());
+      expect(original).toMatchObject(bytes === value ? { otlp: { logRecord: log("a") } } : { extra: 1 });
+    }
   });
 });

@@ -9,6 +9,7 @@ const HEADER: EnvelopeHeader = {
   tenant: "acme",
   signal: "logs",
   batch: "b-1",
+  attempt: 0,
   received: "2026-11-21T10:00:00.000Z",
   agentVersion: undefined,
 };
@@ -36,6 +37,7 @@ const headers = fc.record({
   tenant: fc.string({ unit: "binary", minLength: 1, maxLength: 20 }),
   signal: fc.constantFrom("logs" as const, "metrics" as const, "events" as const),
   batch: fc.string({ minLength: 1, maxLength: 40 }),
+  attempt: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 2 ** 48 - 1 })),
   received: fc.constant("2026-11-21T10:00:00.000Z"),
   agentVersion: fc.option(fc.string({ unit: "binary", maxLength: 20 }), { nil: undefined }),
 });
@@ -61,6 +63,7 @@ describe("packing", () => {
               batch: header.batch,
               received: header.received,
             });
+            expect(envelope.attempt ?? 0).toBe(header.attempt);
             expect(envelope.agent_version).toBe(header.agentVersion);
             expect(envelope.indices).toEqual(indices);
             return envelope.indices.map((index, i) => ({ index, record: envelope.entries[i] }));
@@ -87,6 +90,16 @@ describe("packing", () => {
     expect(envelopes.map(({ value }) => new TextDecoder().decode(value))).toEqual([
       '{"v":1,"tenant":"acme","signal":"logs","batch":"b-1","received":"2026-11-21T10:00:00.000Z","agent_version":"0.1.0","indices":[0,4],"entries":[{"a":"é"},1]}',
     ]);
+  });
+
+  it("tells one acceptance of a batch from another, and refuses what no store could keep", () => {
+    const { envelopes } = packEnvelopes({ ...HEADER, attempt: 7 }, [{ index: 0, record: 1 }]);
+    const text = new TextDecoder().decode(envelopes[0]?.value);
+    expect(text).toContain('"batch":"b-1","attempt":7,"received"');
+    for (const attempt of ["-1", "1.5", String(2 ** 48), '"7"']) {
+      const forged = text.replace('"attempt":7', `"attempt":${attempt}`);
+      expect(decodeMessage(new TextEncoder().encode(forged)).ok, attempt).toBe(false);
+    }
   });
 
   it.each(["a", "é", "€", "😀"])(

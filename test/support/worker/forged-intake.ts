@@ -53,7 +53,7 @@ const events: ForgedIntake = {
 function otlp(request: (mark: string, tenant: string) => Uint8Array) {
   return (mark: string, tenant: string): Attempt[] => {
     const bytes = request(mark, tenant);
-    const forged = writeWeirField({ tenant, batch: "b", receivedMs: Date.now(), indices: [0] });
+    const forged = writeWeirField({ tenant, batch: "b", attempt: 0, receivedMs: Date.now(), indices: [0] });
     return [[bytes], [bytes, forged], [forged, bytes], [forged, bytes, forged]].map((parts) => ({
       body: joined(parts),
       headers: { "Content-Type": "application/x-protobuf" },

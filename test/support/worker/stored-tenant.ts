@@ -4,6 +4,7 @@ import { env } from "cloudflare:test";
 import { hashSecret, type Scope } from "../../../lib/auth/api-key.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
 import type { Span } from "../../../lib/telemetry/span.ts";
+import { ledgerEntry, partitionCommit, positionAt } from "../../contract/partition-commit.ts";
 
 export interface StoredTenant {
   tenant: string;
@@ -65,12 +66,9 @@ export async function storeRecords({ tenant, marker, traceId }: StoredTenant): P
   });
   const root = span("root");
   const row = <T>(record: T, index: number) => ({ tenant, offset: 0, index, record });
-  await createD1StreamStore(env.DB).commit({
-    group: `group-${marker}`,
-    topic: `topic-${marker}`,
-    partition: 0,
-    from: undefined,
-    next: { nextOffset: 1, incarnation: 1 },
+  const id = { group: `group-${marker}`, topic: `topic-${marker}`, partition: 0 };
+  const commit = partitionCommit(id, {
+    next: positionAt(1, { incarnation: 1, mark: marker }),
     rows: {
       logs: [
         row(
@@ -118,9 +116,12 @@ export async function storeRecords({ tenant, marker, traceId }: StoredTenant): P
         originalValue: btoa(marker),
         error: marker,
         errorType: "malformed_json",
+        attempts: 1,
       },
     ],
-    expired: 0,
+    ledger: [ledgerEntry(tenant, { stored: 2 })],
+    outbox: [{ id: marker, topic: `topic-${marker}.dlq`, key: btoa(marker), value: marker }],
     committedAtMs: Date.parse(timestamp),
   });
+  await createD1StreamStore(env.DB).commit(commit);
 }

@@ -7,7 +7,7 @@ import {
   type LeasePorts,
 } from "../../../../lib/ingest/quota/lease-client.ts";
 import { LeaseClients } from "../../../../lib/ingest/quota/lease-clients.ts";
-import type { LeaseAnswer, LeaseAsk } from "../../../../lib/ingest/quota/lease.ts";
+import type { ClusterState, LeaseAnswer, LeaseAsk } from "../../../../lib/ingest/quota/lease.ts";
 import { quotaLimits } from "../../../../lib/ingest/quota/limits.ts";
 import { TenantQuota } from "../../../../lib/ingest/quota/tenant-quota.ts";
 
@@ -21,13 +21,14 @@ function open(limits: ReturnType<typeof quotaLimits> | null = LIMITS) {
     nowMs: 50_000,
     asks: [] as LeaseAsk[],
     mode: "well" as "well" | "throws" | "silent",
+    state: { breaker: "closed" } as ClusterState,
   };
   const ports: LeasePorts = {
     ask: async (ask): Promise<LeaseAnswer> => {
       world.asks.push(structuredClone(ask));
       if (world.mode === "throws") throw new Error("overloaded");
       if (world.mode === "silent") return await new Promise(() => {});
-      return quota.lease(ask, world.nowMs);
+      return { ...quota.lease(ask, world.nowMs), state: world.state };
     },
     timer: {
       now: () => world.nowMs,
@@ -128,9 +129,9 @@ describe("a refusal", () => {
 describe("the state", () => {
   it("is never older than a lease, with a quota or without", async () => {
     for (const limits of [LIMITS, null]) {
-      const { client, ports, world, quota } = open(limits);
+      const { client, ports, world } = open(limits);
       for (let i = 0; i < 5; i++) await client.take(ONE, ports);
-      quota.setState({ breaker: "open" });
+      world.state = { breaker: "open" };
       world.nowMs += 750;
       expect((await client.take(ONE, ports)).state).toEqual({ breaker: "open" });
     }

@@ -116,7 +116,7 @@ export class Simulation {
       }
       this.at(this.nowMs + call.thereMs, () => {
         heard(this.nowMs);
-        const answer = structuredClone(this.#quota.lease(ask, Math.floor(this.nowMs)));
+        const answer = { ...this.#quota.lease(ask, Math.floor(this.nowMs)), state: {} };
         this.at(this.nowMs + call.backMs, () =>
           call.isAnswerLost ? reject(new Error("lost")) : resolve(answer),
         );

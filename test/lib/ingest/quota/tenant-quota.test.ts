@@ -1,7 +1,7 @@
 // The object's side, step by step: what is lent, given back, expired, written down and restored, each in the one case
 // in which leaving it out would admit too much.
 import { describe, expect, it } from "vitest";
-import { LEASE_HOLD_MS, LEASE_USE_MS, type LeaseAnswer } from "../../../../lib/ingest/quota/lease.ts";
+import { LEASE_HOLD_MS, LEASE_USE_MS, type Grant } from "../../../../lib/ingest/quota/lease.ts";
 import { quotaLimits, type Amounts, type QuotaLimits } from "../../../../lib/ingest/quota/limits.ts";
 import { TenantQuota } from "../../../../lib/ingest/quota/tenant-quota.ts";
 
@@ -37,7 +37,7 @@ function openQuota(limits: QuotaLimits | null = LIMITS) {
 }
 
 /** All that is there, one by one or so. */
-function drain(ask: (need: Amounts) => LeaseAnswer, dimension: "requests" | "records" = "requests"): number {
+function drain(ask: (need: Amounts) => Grant, dimension: "requests" | "records" = "requests"): number {
   let sum = 0;
   for (const step of [100, 10, 1]) while (ask({ [dimension]: step }).isGranted) sum += step;
   return sum;
@@ -220,18 +220,5 @@ describe("other limits", () => {
       0,
     );
     expect(key).toMatchObject({ isGranted: true, left: { requests: 999 } });
-  });
-});
-
-describe("the cluster's state", () => {
-  it("comes with every answer, of a tenant without a quota too, and outlives the object", () => {
-    const { quota, restart } = openQuota();
-    const ask = () =>
-      quota().lease({ bucket: "tenant", limits: null, need: {}, extra: {}, returns: [] }, 0).state;
-    expect(ask()).toEqual({});
-    quota().setState({ breaker: "open", spill: { "logs.raw": [0, 2] } });
-    expect(ask()).toEqual({ breaker: "open", spill: { "logs.raw": [0, 2] } });
-    restart();
-    expect(ask()).toEqual({ breaker: "open", spill: { "logs.raw": [0, 2] } });
   });
 });

@@ -20,7 +20,13 @@ import { writeWeirField } from "../../../../lib/telemetry/otlp/weir-field.ts";
 import { rebuild } from "../../../support/otlp-rebuild.ts";
 import { anyRequest, bytesOf, EXAMPLES, GOLDEN, valueOf } from "./samples.ts";
 
-const HEADER = { tenant: "acmé", batch: "b-1", receivedMs: 1_763_719_200_123, agentVersion: "0.1.0" };
+const HEADER = {
+  tenant: "acmé",
+  batch: "b-1",
+  attempt: 2 ** 48 - 1,
+  receivedMs: 1_763_719_200_123,
+  agentVersion: "0.1.0",
+};
 const all = () => true;
 const keyOf = ({ service = "", host = "" }) => `${service}:${host}`;
 
@@ -171,7 +177,7 @@ describe("packing OTLP", () => {
   it("takes nobody's word but its own for tenant and place", () => {
     const forged = new Uint8Array([
       ...bytesOf(logsOf([3])),
-      ...writeWeirField({ tenant: "victim", batch: "forged", receivedMs: 1, indices: [9] }),
+      ...writeWeirField({ tenant: "victim", batch: "forged", attempt: 0, receivedMs: 1, indices: [9] }),
     ]);
     const request = valueOf(decodeOtlp("logs", "protobuf", forged));
     expect(request.message.$unknown).toBeUndefined();
@@ -180,6 +186,17 @@ describe("packing OTLP", () => {
     expect(unpack("logs", message?.value ?? new Uint8Array()).weir).toEqual({ ...HEADER, indices: [0] });
     // Without Weir's own behind it, it would be believed.
     expect(unpack("logs", forged).weir.tenant).toBe("victim");
+  });
+
+  it("does not believe an attempt that no store could keep", () => {
+    const header = { tenant: "acme", batch: "b", receivedMs: 1, indices: [0] };
+    const withAttempt = (attempt: number) =>
+      decodeOtlpMessage(
+        "logs",
+        new Uint8Array([...bytesOf(logsOf([3])), ...writeWeirField({ ...header, attempt })]),
+      );
+    expect(withAttempt(2 ** 48 - 1).ok).toBe(true);
+    expect(withAttempt(2 ** 48).ok).toBe(false);
   });
 
   it("keeps what a later OTLP adds", () => {

@@ -9,7 +9,7 @@ import { packOtlp } from "../../../../lib/telemetry/otlp/pack.ts";
 import { otlpRecords } from "../../../../lib/telemetry/otlp/records.ts";
 
 const encode = (json: unknown) => new TextEncoder().encode(JSON.stringify(json));
-const HEADER = { tenant: "acme", batch: "b-1", receivedMs: 1_544_712_660_300 };
+const HEADER = { tenant: "acme", batch: "b-1", attempt: 0, receivedMs: 1_544_712_660_300 };
 
 describe("OTLP in workerd", () => {
   it.each([

@@ -1,0 +1,111 @@
+// `weir dlq list`, `show`: what could not be stored by a fault of its own.
+import { z } from "zod";
+import type { Command } from "./command.ts";
+import { count, printable } from "./output.ts";
+
+const PATH = "/api/v1/dlq";
+
+const row = z.looseObject({
+  id: z.string(),
+  tenant: z.string(),
+  error: z.string(),
+  error_type: z.string(),
+  attempt: z.int(),
+  dlq_timestamp: z.string(),
+});
+
+const letter = row.extend({
+  original_topic: z.string(),
+  original_partition: z.int(),
+  original_offset: z.int(),
+  index: z.int(),
+  original_key: z.string().nullable(),
+  original_value: z.string().nullable(),
+  original_message: z.unknown().optional(),
+});
+
+export const dlqList: Command = {
+  name: "dlq list",
+  summary: "what could not be stored, newest first",
+  positionals: [],
+  options: {
+    topic: { type: "string", hint: "TOPIC", summary: "that came from this one" },
+    reason: { type: "string", short: "r", hint: "REASON", summary: "of this one, as malformed_json" },
+    limit: { type: "string", short: "n", hint: "N", summary: "how many at most (100)" },
+    tenant: {
+      type: "string",
+      short: "t",
+      hint: "TENANT",
+      summary: "of one; another than the key's own takes the scope operator, which sees all",
+    },
+  },
+  async run({ api, args, output, isJson }) {
+    const limit = args.wholeNumber("limit", 1, 1_000) ?? 100;
+    const query = new URLSearchParams({ limit: String(limit) });
+    for (const [name, value] of [
+      ["topic", args.text("topic")],
+      ["error_type", args.text("reason")],
+      ["tenant", args.text("tenant")],
+    ] as const)
+      if (value !== undefined) query.set(name, value);
+    const { value: rows, next } = await api.get(`${PATH}?${query.toString()}`, z.array(row));
+    if (isJson) {
+      await output.json(rows);
+      return 0;
+    }
+    if (rows.length === 0) {
+      await output.line(
+        "No dead letters. What the intake refuses never gets here: its answers tell of that.",
+      );
+      return 0;
+    }
+    const isOne = new Set(rows.map(({ tenant }) => tenant)).size <= 1;
+    await output.table(
+      [
+        { title: "DIED" },
+        { title: "ID" },
+        { title: "TENANT", isOptional: true },
+        { title: "REASON" },
+        { title: "ERROR" },
+      ],
+      rows.map((one) => [
+        one.dlq_timestamp,
+        one.id,
+        isOne ? "" : printable(one.tenant),
+        printable(one.error_type),
+        printable(one.error),
+      ]),
+    );
+    if (next !== undefined) {
+      await output.line("");
+      await output.line(`The newest ${count(rows.length, "dead letter")}; --limit tells of more.`);
+    }
+    return 0;
+  },
+};
+
+export const dlqShow: Command = {
+  name: "dlq show",
+  summary: "one dead letter, with what came",
+  positionals: [{ name: "ID", required: true }],
+  options: {},
+  notes: ["What came stands alone on stdout where it is text; --json has its bytes in base64."],
+  async run({ api, positionals: [id = ""], output, isJson }) {
+    const path = id.split("/").map(encodeURIComponent).join("/");
+    const { value } = await api.get(`${PATH}/${path}`, letter);
+    if (isJson) {
+      await output.json(value);
+      return 0;
+    }
+    const place = `${value.original_topic}/${value.original_partition} at ${value.original_offset}`;
+    const which = value.index < 0 ? "the whole message" : `record ${value.index}`;
+    output.note(`${place}, ${which}, of tenant ${printable(value.tenant)}; died ${value.dlq_timestamp}`);
+    output.note(`${printable(value.error_type)}: ${printable(value.error)}`);
+    const { original_message: message } = value;
+    if (message === undefined)
+      output.note(value.original_value === null ? "Its bytes were not kept." : "It is no text; see --json.");
+    else if (typeof message === "string") await output.line(printable(message));
+    else await output.json(message);
+    return 0;
+  },
+};

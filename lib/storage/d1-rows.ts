@@ -1,0 +1,125 @@
+// Records as rows of D1. A row's key is its place in Kafka and the source's epoch: a group that reads it again finds it
+// there already.
+import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
+import type { Signal } from "../telemetry/signal.ts";
+import type { D1, D1Statement } from "./d1-database.ts";
+import { jsonChunks } from "./d1-json.ts";
+import type { PartitionCommit, Row } from "./storage.ts";
+
+/** Queries see what the first epoch stored, until someone switches to a later one. */
+const ADD_SOURCE = `INSERT INTO sources (topic, incarnation, epoch, is_visible) VALUES (?1, ?2, ?3, ?3 = 0)
+  ON CONFLICT DO NOTHING`;
+
+/** ?1 rows, ?2 topic, ?3 incarnation, ?4 epoch, ?5 partition. The rows' first four places are the same for all signals. */
+const PLACE = "r.value ->> 0, CAST(r.value ->> 1 AS INTEGER), s.id, ?5, r.value ->> 2, r.value ->> 3";
+const FROM_ROWS = `FROM json_each(?1) AS r, sources AS s WHERE s.topic = ?2 AND s.incarnation = ?3 AND s.epoch = ?4
+  ON CONFLICT DO NOTHING`;
+
+/** A JSON value, or NULL where it is JSON's null. */
+const orNull = (place: number) =>
+  `CASE json_type(r.value, '$[${place}]') WHEN 'null' THEN NULL ELSE r.value -> ${place} END`;
+
+const INSERT: Record<Signal, string> = {
+  metrics: `INSERT INTO metrics (tenant, time, source, partition, offset, idx, name, value, exact, labels, kind, detail)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7, r.value ->> 8, ${orNull(9)} ${FROM_ROWS}`,
+  logs: `INSERT INTO logs (tenant, time, source, partition, offset, idx, level, service, host, message, attributes, detail)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value -> 8, ${orNull(9)} ${FROM_ROWS}`,
+  events: `INSERT INTO events (tenant, time, source, partition, offset, idx, event_type, id, key, data, attributes)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7,
+      ${orNull(8)} ${FROM_ROWS}`,
+  traces: `INSERT INTO spans (tenant, time, source, partition, offset, idx, trace_id, span_id, parent_span_id, name, kind,
+      status, service, host, duration, attributes, detail)
+    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8, r.value ->> 9,
+      r.value ->> 10, r.value ->> 11, CAST(r.value ->> 12 AS INTEGER), r.value -> 13, r.value -> 14 ${FROM_ROWS}`,
+};
+
+const INSERT_DEAD = `INSERT INTO dead_letters (source, partition, offset, idx, group_id, tenant, original_key,
+    original_value, error, error_type, attempts, dlq_timestamp)
+  SELECT s.id, ?5, r.value ->> 0, r.value ->> 1, ?6, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
+    r.value ->> 6, r.value ->> 7, ?7 ${FROM_ROWS}`;
+
+/** @returns what adds a commit's rows and dead letters, and the source that they are of */
+export function rowStatements(db: D1, commit: PartitionCommit, committedAt: string): D1Statement[] {
+  const { group, topic, partition, next, rows, deadLetters } = commit;
+  const statements = [db.prepare(ADD_SOURCE).bind(topic, next.incarnation, next.epoch)];
+  const insert = (sql: string, values: unknown[], ...rest: string[]) => {
+    const prepared = db.prepare(sql);
+    for (const chunk of jsonChunks(values)) {
+      statements.push(prepared.bind(chunk, topic, next.incarnation, next.epoch, partition, ...rest));
+    }
+  };
+  insert(
+    INSERT.metrics,
+    rows.metrics.map((row) => {
+      const { name, value, labels, kind, detail } = row.record;
+      const number = typeof value === "number" ? value : null;
+      return [...placeOf(row), name, number, exactText(value), labels, kind ?? null, detail ?? null];
+    }),
+  );
+  insert(
+    INSERT.logs,
+    rows.logs.map((row) => {
+      const { level, service, host, message, attributes, detail } = row.record;
+      return [...placeOf(row), level, service ?? null, host ?? null, message, attributes, detail ?? null];
+    }),
+  );
+  insert(
+    INSERT.events,
+    rows.events.map((row) => {
+      const { event_type: eventType, id, key, data, attributes } = row.record;
+      return [...placeOf(row), eventType, id ?? null, key ?? null, data, attributes ?? null];
+    }),
+  );
+  insert(
+    INSERT.traces,
+    rows.traces.map((row) => {
+      const span = row.record;
+      return [
+        ...placeOf(row),
+        span.trace_id,
+        span.span_id,
+        span.parent_span_id ?? null,
+        span.name,
+        span.kind,
+        span.status,
+        span.service ?? null,
+        span.host ?? null,
+        span.duration_ns,
+        span.attributes,
+        span.detail,
+      ];
+    }),
+  );
+  insert(
+    INSERT_DEAD,
+    deadLetters.map((dead) => [
+      dead.offset,
+      dead.index,
+      dead.tenant,
+      dead.originalKey,
+      dead.originalValue,
+      dead.error,
+      dead.errorType,
+      dead.attempts,
+    ]),
+    group,
+    committedAt,
+  );
+  return statements;
+}
+
+function placeOf(row: Row<Signal>): unknown[] {
+  const moment = parseTimestamp(row.record.timestamp);
+  if (!moment.ok) throw new TypeError(`an unchecked record reached the store: ${moment.error.message}`);
+  return [row.tenant, momentToNanos(moment.value), row.offset, row.index];
+}
+
+/**
+ * SQLite reads decimals exactly only around 1 (measured: no fault in 900,000 numbers within 1e±80, one in eight
+ * beyond 1e±100); the others are kept as text too.
+ */
+function exactText(value: number | string | null): string | null {
+  if (typeof value !== "number") return value;
+  const size = Math.abs(value);
+  return size === 0 || (size > 1e-60 && size < 1e60) ? null : String(value);
+}

@@ -1,0 +1,87 @@
+// A store in memory: the interface's meaning in the plainest form, for tests of what stands on it. Each call is atomic,
+// since nothing in it waits; it has no clock. Data is copied on its way in and out, as JSON like in a real store.
+import { createMemoryQueryStore } from "./memory-query.ts";
+import {
+  checkedCommit,
+  emptyTables,
+  isSamePosition,
+  partitionKey,
+  positionIn,
+  timesOf,
+  type MemoryTables,
+} from "./memory-tables.ts";
+import type { PartitionId, QueryStore, StreamStore } from "./storage.ts";
+
+export interface MemoryStore {
+  stream: StreamStore;
+  query: QueryStore;
+  /** All there is, to be looked at. */
+  tables: MemoryTables;
+}
+
+export function createMemoryStore(): MemoryStore {
+  const tables = emptyTables();
+  return { stream: createMemoryStreamStore(tables), query: createMemoryQueryStore(tables), tables };
+}
+
+function createMemoryStreamStore(tables: MemoryTables): StreamStore {
+  return {
+    async position(id) {
+      return positionIn(tables, id);
+    },
+    async commit(commit) {
+      const ready = checkedCommit(tables, commit);
+      return typeof ready === "string" ? ready : ready.apply();
+    },
+    async rehearse(commit) {
+      timesOf(commit.rows);
+    },
+    async claimed(keys) {
+      return tables.claims.under(keys);
+    },
+    async readThrough(id, position, atMs) {
+      const stored = tables.partitions.get(partitionKey(id));
+      if (!stored || !isSamePosition(positionIn(tables, id), position)) return;
+      stored.progress.readThroughMs = Math.max(stored.progress.readThroughMs, atMs);
+    },
+    async dropClaims(beforeMs, limit) {
+      return tables.claims.drop(beforeMs, limit);
+    },
+    async outbox(id, limit) {
+      return [...tables.outbox.values()]
+        .filter((row) => partitionKey(row) === partitionKey(id))
+        .slice(0, limit)
+        .map(({ entry }) => ({ ...entry }));
+    },
+    async sent(id, ids) {
+      for (const one of ids) {
+        const row = tables.outbox.get(one);
+        if (row && partitionKey(row) === partitionKey(id)) tables.outbox.delete(one);
+      }
+    },
+    async progress(groupPrefix) {
+      return [...tables.partitions.values()]
+        .filter(({ progress }) => progress.group.startsWith(groupPrefix))
+        .map(({ progress }) => ({ ...progress }))
+        .toSorted(byPartition);
+    },
+    async ledger(groupPrefix, tenant) {
+      return [...tables.ledger.values()]
+        .filter((row) => row.group.startsWith(groupPrefix) && (tenant === undefined || row.tenant === tenant))
+        .map((row) => ({ ...row }))
+        .toSorted(
+          (a, b) =>
+            byPartition(a, b) ||
+            a.incarnation - b.incarnation ||
+            a.epoch - b.epoch ||
+            byText(a.tenant, b.tenant) ||
+            byText(a.signal, b.signal),
+        );
+    },
+  };
+}
+
+const byPartition = (a: PartitionId, b: PartitionId) =>
+  byText(a.group, b.group) || byText(a.topic, b.topic) || a.partition - b.partition;
+
+const byText = (a: string, b: string) => (a < b ? -1 : Number(a > b));

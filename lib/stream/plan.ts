@@ -1,0 +1,190 @@
+// From decoded messages to what one commit does: which record copies are stored, which are dead, which were received
+// before, and how all of them are counted. Pure. The usual plan knows of no claims and takes every record for new; the
+// store refuses it where that is wrong, and the batch is planned again by what is known then.
+import type { Claim, LedgerEntry, PartitionCommit, Rows } from "../storage/storage.ts";
+import type { Signal } from "../telemetry/signal.ts";
+import { ClaimBook, isTaken, judge, wordIn, type Verdict, type Word } from "./claim-book.ts";
+import { deadLetterEntry, type DeadLetterPlace } from "./dead-letter.ts";
+import { idOf, type AnyRow, type DeadRecord, type DecodedMessage } from "./decode.ts";
+import { batchIdentity, deadKey, idAttempt, idKey, type BatchIdentity, type ClaimScope } from "./identity.ts";
+
+export interface PlanContext extends DeadLetterPlace {
+  /** Empty: nothing is known. */
+  known: readonly Claim[];
+}
+
+export interface Plan extends Pick<PartitionCommit, "rows" | "deadLetters" | "claims" | "ledger" | "outbox"> {
+  /** Of all claims that have to do with it. */
+  keys: string[];
+}
+
+export function planBatch(messages: readonly DecodedMessage[], context: PlanContext): Plan {
+  const { nowMs } = context;
+  const rows: Rows = { metrics: [], logs: [], events: [], traces: [] };
+  const plan: Pick<Plan, "deadLetters" | "outbox"> = { deadLetters: [], outbox: [] };
+  const scope = { group: context.group, epoch: context.position.epoch };
+  const book = new ClaimBook(context.known);
+  const ledger = new Ledger();
+  let receivedMs: number | undefined;
+  let copies: Copies | undefined;
+  for (const decoded of messages) {
+    const { tenant, signal, origin } = decoded;
+    const entry = ledger.of(tenant, signal);
+    const into = rows[signal] as AnyRow[];
+    if (origin) {
+      // A clock ahead of ours must not have claims dropped early.
+      receivedMs = Math.max(receivedMs ?? 0, Math.min(origin.receivedMs, nowMs));
+      copies = new Copies(decoded, scope, book, copies);
+      for (const row of decoded.rows) {
+        const verdict = copies.judge(row.index, idOf(row.record));
+        if (verdict === "first") into.push(row);
+        count(entry, verdict, "stored");
+      }
+      planDead(plan, decoded, context, entry, copies);
+    } else {
+      for (const row of decoded.rows) into.push(row);
+      entry.stored += decoded.rows.length;
+      entry.foreign += decoded.rows.length;
+      planDead(plan, decoded, context, entry, undefined);
+    }
+  }
+  return { rows, ...plan, claims: book.newClaims(receivedMs), ledger: ledger.entries(), keys: book.keys() };
+}
+
+/** @param copies undefined: the message has no identity that could be told again */
+function planDead(
+  plan: Pick<Plan, "deadLetters" | "outbox">,
+  { message, origin, dead, whole }: DecodedMessage,
+  context: PlanContext,
+  entry: LedgerEntry,
+  copies: Copies | undefined,
+): void {
+  if (dead.length === 0 && !whole) return;
+  const timeMs = message.timestampMs ?? origin?.receivedMs;
+  const addLetter = (letter: NonNullable<typeof whole>) => {
+    plan.deadLetters.push(letter);
+    plan.outbox.push(deadLetterEntry(letter, context, timeMs));
+  };
+  let counted = 0;
+  for (const record of dead) {
+    const verdict = copies?.judgeDead(record) ?? "first";
+    count(entry, verdict, "dead");
+    if (verdict !== "first") continue;
+    counted++;
+    if (record.letter) addLetter(record.letter);
+  }
+  // What could not be read at all counts as one.
+  if (whole && dead.length === 0) {
+    entry.dead++;
+    counted++;
+  }
+  if (whole && counted > 0) addLetter(whole);
+  if (!copies) entry.foreign += counted;
+}
+
+function count(entry: LedgerEntry, verdict: Verdict, first: "stored" | "dead"): void {
+  if (verdict === "first") entry[first]++;
+  else entry[verdict]++;
+}
+
+/** The records of one message, judged against all that is claimed. */
+class Copies {
+  readonly #decoded: DecodedMessage;
+  readonly #origin: NonNullable<DecodedMessage["origin"]>;
+  readonly #scope: ClaimScope;
+  readonly #book: ClaimBook;
+  readonly #batch: BatchIdentity;
+  readonly #words: Map<number, Word>;
+  /** The word used last: a message's indices mostly stand beside each other. */
+  #number = -1;
+  #word: Word = { taken: 0, rows: [] };
+  #deadWords: Map<number, Word> | undefined;
+
+  /** @param before of another message: those of one request mostly stand beside each other */
+  constructor(decoded: DecodedMessage, scope: ClaimScope, book: ClaimBook, before: Copies | undefined) {
+    const { tenant, signal, origin } = decoded;
+    this.#decoded = decoded;
+    this.#origin = origin as NonNullable<typeof origin>;
+    this.#scope = scope;
+    this.#book = book;
+    const isSame =
+      before !== undefined &&
+      before.#origin.batch === this.#origin.batch &&
+      before.#origin.attempt === this.#origin.attempt &&
+      before.#decoded.tenant === tenant &&
+      before.#decoded.signal === signal;
+    this.#batch = isSame ? before.#batch : batchIdentity(scope, tenant, signal, this.#origin);
+    this.#words = book.batch(this.#batch.key);
+  }
+
+  /** @param index place in the message */
+  judge(index: number, id: string | undefined): Verdict {
+    const place = this.#placeOf(index);
+    if (id !== undefined) {
+      const word = this.#idWord(id);
+      // Dead when it came first: since then another record has taken the id.
+      if (isTaken(this.#deadWordOf(place), 1 << (place & 31)) && isTaken(word, 1)) return "redelivered";
+      return judge(word, idAttempt(this.#batch, place), 1);
+    }
+    return judge(this.#wordOf(place), this.#origin.attempt, 1 << (place & 31));
+  }
+
+  /** A record that is dead takes no claim to its identity, unless it was received before: then it is a copy of that. */
+  judgeDead({ index, id }: DeadRecord): Verdict {
+    const place = this.#placeOf(index);
+    const isStored =
+      id === undefined ? isTaken(this.#wordOf(place), 1 << (place & 31)) : isTaken(this.#idWord(id), 1);
+    if (isStored) return this.judge(index, id);
+    return judge(this.#deadWordOf(place), this.#origin.attempt, 1 << (place & 31));
+  }
+
+  #placeOf(index: number): number {
+    return this.#origin.indices[index] as number;
+  }
+
+  #wordOf(place: number): Word {
+    const number = place >>> 5;
+    if (number !== this.#number) {
+      this.#number = number;
+      this.#word = wordIn(this.#words, number);
+    }
+    return this.#word;
+  }
+
+  #deadWordOf(place: number): Word {
+    const { tenant, signal } = this.#decoded;
+    this.#deadWords ??= this.#book.batch(deadKey(this.#scope, tenant, signal, this.#origin));
+    return wordIn(this.#deadWords, place >>> 5);
+  }
+
+  #idWord(id: string): Word {
+    const { tenant, signal } = this.#decoded;
+    return this.#book.id(idKey(this.#scope, tenant, signal, id));
+  }
+}
+
+/** What is counted, by tenant and signal. */
+class Ledger {
+  readonly #entries = new Map<string, Map<Signal, LedgerEntry>>();
+  #last: LedgerEntry | undefined;
+
+  of(tenant: string, signal: Signal): LedgerEntry {
+    if (this.#last?.tenant === tenant && this.#last.signal === signal) return this.#last;
+    let ofTenant = this.#entries.get(tenant);
+    if (!ofTenant) this.#entries.set(tenant, (ofTenant = new Map()));
+    let entry = ofTenant.get(signal);
+    if (!entry) {
+      entry = { tenant, signal, stored: 0, dead: 0, late: 0, deduplicated: 0, redelivered: 0, foreign: 0 };
+      ofTenant.set(signal, entry);
+    }
+    return (this.#last = entry);
+  }
+
+  /** Those in which anything is counted. */
+  entries(): LedgerEntry[] {
+    const all = [...this.#entries.values()].flatMap((ofTenant) => [...ofTenant.values()]);
+    return all.filter(
+      ({ stored, dead, deduplicated, redelivered }) => stored + dead + deduplicated + redelivered > 0,
+    );
+  }
+}

@@ -1,0 +1,43 @@
+// Cuts what a read gave into commits, decoding as it goes, so that no more than a commit's rows are there at a time.
+import type { FetchedRecord } from "../kafka/transport.ts";
+import { decode, type DecodeContext, type DecodedMessage } from "./decode.ts";
+
+/** Messages of at most this many bytes go into one commit (a single larger one stands alone), whatever a read gave. */
+const COMMIT_MAX_BYTES = 1024 * 1024;
+
+/** A commit ends with the message that brings its rows to so many characters: one of 50 KB can come to 40 million. */
+const COMMIT_MAX_CHARS = 16_000_000;
+
+/**
+ * @param cut the slice ends before this offset
+ * @returns none where our own code throws on the first message
+ */
+export function nextSlice(
+  messages: readonly FetchedRecord[],
+  from: number,
+  context: DecodeContext,
+  cut: number,
+): DecodedMessage[] {
+  const decoded: DecodedMessage[] = [];
+  let bytes = 0;
+  let chars = 0;
+  for (let at = from; at < messages.length; at++) {
+    const message = messages[at] as FetchedRecord;
+    const size = message.value?.length ?? 0;
+    if (decoded.length > 0) {
+      const isFull = bytes + size > COMMIT_MAX_BYTES || chars > COMMIT_MAX_CHARS;
+      if (isFull || message.offset >= cut) break;
+    }
+    let one: DecodedMessage;
+    try {
+      one = decode(message, context);
+    } catch {
+      // It is looked into when it is the first.
+      break;
+    }
+    decoded.push(one);
+    bytes += size;
+    chars += one.chars;
+  }
+  return decoded;
+}

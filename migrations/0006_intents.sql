@@ -1,4 +1,4 @@
--- Blocks of rows that somebody set out to write into a store without transactions (docs/decisions/0019-intent.md).
+-- Blocks of rows that somebody set out to write into a store without transactions (docs/decisions/0018-intent.md).
 
 CREATE TABLE intents (
   group_id TEXT NOT NULL,

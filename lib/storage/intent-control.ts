@@ -1,5 +1,5 @@
 // What a control store (D1, Postgres, memory) offers beside StreamStore, so that rows may lie in a store that has no
-// transactions over several tables (docs/decisions/0019-intent.md): at most one open intent for each partition.
+// transactions over several tables (docs/decisions/0018-intent.md): at most one open intent for each partition.
 import type { PartitionCommit, PartitionId, StreamStore } from "./storage.ts";
 import type { Signal } from "../telemetry/signal.ts";
 

@@ -1,5 +1,5 @@
 // A StreamStore whose rows lie in a store without transactions over several tables (ClickHouse, R2), the rest in a
-// control store: intent → block → finish (docs/decisions/0019-intent.md). Whoever asks for a position first brings to an
+// control store: intent → block → finish (docs/decisions/0018-intent.md). Whoever asks for a position first brings to an
 // end what was begun from it. Needs a sink whose write is idempotent by token for some time, and tells what it holds.
 import { createHash } from "node:crypto";
 import { SIGNALS } from "../telemetry/signal.ts";

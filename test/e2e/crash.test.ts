@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openLocalKafka, type LocalKafka } from "../../local-kafka/broker.ts";
 import { serveLocalKafka, type LocalKafkaServer } from "../../local-kafka/server.ts";
 import { allLogs, getJson, postLogs, readTopic, text } from "../support/api.ts";
-import { root, startWeir, startWorkerProcess, until, type WorkerProcess } from "../support/start.ts";
+import { devKey, root, startWeir, startWorkerProcess, until, type WorkerProcess } from "../support/start.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -53,6 +53,8 @@ describe("kill -9 of local-kafka during load", () => {
         others.join(),
       ).toBe(true);
 
+      // What was accepted while local-kafka was dead waits in the spillway.
+      await until(async () => (await flush(weir.url)) === "success", 30_000);
       const partitions = await readTopic(weir.kafkaUrl!, "logs.raw");
       const inKafka = new Set<string>();
       for (const messages of partitions) {
@@ -73,6 +75,13 @@ describe("kill -9 of local-kafka during load", () => {
     }
   });
 });
+
+async function flush(url: string): Promise<unknown> {
+  const headers = { Authorization: `Bearer ${devKey}` };
+  const signal = AbortSignal.timeout(20_000);
+  const response = await fetch(`${url}/kafka/flush`, { method: "POST", headers, signal });
+  return ((await response.json()) as { status: unknown }).status;
+}
 
 describe("kill -9 of the worker between fetch and commit", () => {
   let kafka: LocalKafka;

@@ -4,7 +4,9 @@ import { displayKey } from "./data/access-key.ts";
 import type { Api } from "./data/api-client.ts";
 import { agentLine, curlLine } from "./data/example-log.ts";
 import { Poller, type PollerState } from "./data/poller.ts";
+import { createDeadLetters } from "./panels/dead-letters.ts";
 import { createDisks } from "./panels/disks.ts";
+import { createLedger } from "./panels/ledger.ts";
 import { createLogs } from "./panels/logs.ts";
 import { createNetwork } from "./panels/network.ts";
 import { createPipeline } from "./panels/pipeline.ts";
@@ -76,10 +78,11 @@ export function openPage(context: {
     teach: () => el("p", {}, "No memory figures in the last 15 minutes. The metrics agent sends them."),
   });
   const pipeline = createPipeline();
+  const [ledger, deadLetters] = [createLedger(), createDeadLetters()];
   const [disks, network] = [createDisks(), createNetwork()];
   const logJob = jobOf(logs, api);
   const jobs = [...[pipeline, cpu, memory].map((panel) => jobOf(panel, api)), logJob];
-  jobs.push(...[disks, network].map((panel) => jobOf(panel, api)));
+  jobs.push(...[disks, network, ledger, deadLetters].map((panel) => jobOf(panel, api)));
 
   const state = el("span", { class: "state", "data-testid": "state" });
   const pause = el("button", { type: "button", class: "quiet" });
@@ -114,8 +117,9 @@ export function openPage(context: {
       "div",
       { class: "grid" },
       pipeline.element,
+      ledger.element,
       el("div", { class: "column" }, cpu.element, memory.element, logs.element),
-      el("div", { class: "rail" }, disks.element, network.element, send),
+      el("div", { class: "rail" }, disks.element, network.element, deadLetters.element, send),
     ),
   );
   follow();

@@ -24,8 +24,10 @@ let lastTold = HEALTHY;
 
 /** What a request goes by. @param told by its lease; undefined: no object answered, or there was no lease */
 export function knownState(told: ClusterState | undefined): KafkaClusterState {
-  lastTold = (told && fromClusterState(told)) ?? lastTold;
-  return lastTold;
+  const read = told && fromClusterState(told);
+  if (!read) return { ...lastTold, isOld: true };
+  lastTold = read;
+  return read;
 }
 
 export function clusterOf(env: Env): Cluster {

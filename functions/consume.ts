@@ -2,7 +2,7 @@
 // intake pokes those whose log grew; neither a lost poke nor a lost alarm matters.
 import { logger } from "../lib/observability/logger.ts";
 import type { PartitionId } from "../lib/storage/storage.ts";
-import { claimHorizonMs } from "../lib/stream/prune.ts";
+import { claimHorizonMs, dropInTime } from "../lib/stream/prune.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
 import type { PartitionConsumer } from "./objects/partition-consumer.ts";
@@ -64,19 +64,17 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
   return owned.flat();
 }
 
-/** The minute of each hour at which claims are pruned: the cron has no memory. */
+/** Claims are pruned at minutes 7, 17, 27 and so on: the cron has no memory. */
+const PRUNE_EVERY_MINUTES = 10;
 const PRUNE_MINUTE = 7;
 
-/** Rows dropped by one statement, and how many of those there are in a run; what is left waits for the next. */
-const PRUNE_ROWS = 10_000;
-const PRUNE_STATEMENTS = 50;
-
-/** The cron: re-arms every owner and the spillway, and once an hour drops claims that nothing can meet any more. */
-export async function wakeAll(env: Env, nowMs = Date.now()): Promise<void> {
+/** The cron: re-arms every owner and the spillway, and every ten minutes drops claims that nothing can meet any more. */
+export async function wakeAll(env: Env, now = () => Date.now()): Promise<void> {
+  const minute = new Date(now()).getUTCMinutes();
   const deployment = deploymentOf(env);
   const [owned] = await Promise.all([ownedPartitions(env, deployment), wakeSpill(env, deployment)]);
   await Promise.all(owned.map((one) => tell("wake", one, () => ownerOf(env, one).wake(one))));
-  if (new Date(nowMs).getUTCMinutes() === PRUNE_MINUTE) await pruneClaims(env, deployment, owned);
+  if (minute % PRUNE_EVERY_MINUTES === PRUNE_MINUTE) await pruneClaims(env, deployment, owned, now);
 }
 
 /** What the scheduled handler is called with, in place of a cron, by what runs the worker on one machine and ends now. */
@@ -88,25 +86,24 @@ export async function restAll(env: Env): Promise<void> {
   await Promise.all(owned.map((one) => tell("rest", one, () => ownerOf(env, one).rest())));
 }
 
-/** Never throws: it is done again in an hour. */
-async function pruneClaims(env: Env, deployment: Deployment, owned: readonly Owned[]): Promise<void> {
+/** Never throws: it is done again in ten minutes. */
+async function pruneClaims(
+  env: Env,
+  deployment: Deployment,
+  owned: readonly Owned[],
+  now: () => number,
+): Promise<void> {
   try {
     const store = streamStoreOf(env);
-    const [progress, spill] = await Promise.all([
-      store.progress(deployment.config.KAFKA_CONSUMER_GROUP),
-      spillStatus(env, deployment),
-    ]);
+    // The spillway first: what leaves it meanwhile is still seen in it, however far its partition is read by then.
+    const spill = await spillStatus(env, deployment);
     // What a shard that could not be asked holds may be older than anything else.
     if (!spill.isComplete)
       return logger.warn("claims_not_pruned", { message: "the spillway could not be asked" });
-    const beforeMs = claimHorizonMs(progress, owned, spill.oldestMs);
+    const progress = await store.progress(deployment.config.KAFKA_CONSUMER_GROUP);
+    const beforeMs = claimHorizonMs(progress, owned, spill.oldestMs, spill.drained);
     if (beforeMs === undefined) return;
-    let dropped = 0;
-    for (let i = 0; i < PRUNE_STATEMENTS; i++) {
-      const rows = await store.dropClaims(beforeMs, PRUNE_ROWS);
-      dropped += rows;
-      if (rows < PRUNE_ROWS) break;
-    }
+    const dropped = await dropInTime((limit) => store.dropClaims(beforeMs, limit), now);
     if (dropped > 0)
       logger.info("claims_pruned", { rows: dropped, before: new Date(beforeMs).toISOString() });
   } catch (error) {

@@ -4,7 +4,7 @@ import { ACCEPTED_ENCODINGS, declaredBytes, readBody } from "../lib/http/body.ts
 import { kafkaMissed, type AcceptOutcome } from "../lib/ingest/accept.ts";
 import { admission, type Ticket } from "../lib/ingest/admission.ts";
 import { readClockSkew } from "../lib/ingest/clock-skew.ts";
-import { contentBatch } from "../lib/ingest/idempotency.ts";
+import { contentBatch, keyedBatch } from "../lib/ingest/idempotency.ts";
 import type { EdgeRules, IntakeRequest, NotDurable, Prepared, Verdict } from "../lib/ingest/prepared.ts";
 import type { KafkaClusterState } from "../lib/kafka/cluster-state.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
@@ -101,7 +101,12 @@ async function take<B>(
   });
   if (over) return overQuota(c, form, over);
 
-  const batch = key.value ?? (form.isBatchOfBody ? contentBatch(tenant, bytes.value) : newBatch(receivedMs));
+  const batch =
+    key.value !== undefined
+      ? keyedBatch(key.value, bytes.value)
+      : form.isBatchOfBody
+        ? contentBatch(tenant, bytes.value)
+        : newBatch(receivedMs);
   const isNamed = key.value !== undefined || form.isBatchOfBody;
   const attempt = isNamed ? newAttempt() : 0;
   const about = { tenant, batch, attempt, receivedMs, skewMs: skewMs.value, bodyBytes: bytes.value.length };
@@ -223,7 +228,7 @@ function newAttempt(): number {
   return (high % 2 ** 16) * 2 ** 32 + low || 1;
 }
 
-/** The batch is the client's Idempotency-Key, where it sends one. */
+/** The batch is made of it and the body, where the client sends one. */
 function readIdempotencyKey(headers: Headers): Result<string | undefined> {
   const key = headers.get("idempotency-key");
   if (key === null) return ok(undefined);

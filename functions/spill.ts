@@ -2,6 +2,7 @@
 // is told as that, and leaves the others alone; nothing here throws.
 import {
   shardOf,
+  type Drained,
   type ShardSpill,
   type SpillPort,
   type SpillStatus,
@@ -10,6 +11,7 @@ import {
 import type { ShardReport } from "../lib/ingest/spill/spill-shard.ts";
 import { within } from "../lib/kafka/timer.ts";
 import { logger } from "../lib/observability/logger.ts";
+import { clusterOf } from "./cluster.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Spillway, Told } from "./objects/spillway.ts";
 
@@ -33,30 +35,34 @@ export function spillPort(env: Env, deployment: Deployment): SpillPort {
 
 /** What all shards hold now. */
 export async function spillStatus(env: Env, deployment: Deployment): Promise<SpillStatus> {
-  return await gather(deployment, (shard) =>
+  return await gather(await shardsOf(env, deployment), (shard) =>
     ask(env, shard, STATUS_DEADLINE_MS, (stub) => stub.status(shard)),
   );
 }
 
 /** Drains all shards now, whatever they wait for. @returns what is held once `deadlineMs` are over, or sooner */
 export async function flushSpill(env: Env, deployment: Deployment, deadlineMs: number): Promise<SpillStatus> {
-  return await gather(deployment, (shard) =>
+  return await gather(await shardsOf(env, deployment), (shard) =>
     ask(env, shard, deadlineMs + FLUSH_ANSWER_MS, (stub) => stub.flush(shard, deadlineMs)),
   );
 }
 
 /** The cron's call: what is held is drained, whatever alarms were lost. */
 export async function wakeSpill(env: Env, deployment: Deployment): Promise<void> {
+  const shards = await shardsOf(env, deployment);
   await Promise.all(
-    shardsOf(deployment).map(async (shard) => {
+    shards.map(async (shard) => {
       const told = await ask(env, shard, STATUS_DEADLINE_MS, (stub) => stub.wake(shard));
       if (!told.ok) logger.warn("wake_failed", { spill_shard: shard, message: told.message });
     }),
   );
 }
 
-function shardsOf({ config }: Deployment): number[] {
-  return Array.from({ length: config.SPILL_SHARDS }, (_, shard) => shard);
+/** Those of the settings, and those that hold messages from a time when the settings had more. */
+async function shardsOf(env: Env, { config }: Deployment): Promise<number[]> {
+  const { spilled } = await clusterOf(env).state();
+  const configured = Array.from({ length: config.SPILL_SHARDS }, (_, shard) => shard);
+  return [...new Set([...configured, ...spilled])];
 }
 
 async function ask<T>(
@@ -75,15 +81,16 @@ async function ask<T>(
 }
 
 async function gather(
-  deployment: Deployment,
+  asked: readonly number[],
   reportOf: (shard: number) => Promise<Told<ShardReport>>,
 ): Promise<SpillStatus> {
-  const told = await Promise.all(shardsOf(deployment).map(reportOf));
+  const told = await Promise.all(asked.map(async (shard) => ({ shard, report: await reportOf(shard) })));
   const sums = { messages: 0, records: 0, bytes: 0, refused: 0 };
   const tenants = new Map<string, TenantSpill>();
+  const hours = new Map<number, Drained>();
   let oldestMs: number | null = null;
-  const shards = told.map((one, shard): ShardSpill => {
-    if (!one.ok)
+  const shards = told.map(({ shard, report }): ShardSpill => {
+    if (!report.ok)
       return {
         shard,
         messages: 0,
@@ -92,9 +99,9 @@ async function gather(
         oldestMs: null,
         refused: 0,
         refusals: [],
-        error: one.message,
+        error: report.message,
       };
-    const { byTenant, ...row } = one.value;
+    const { byTenant, drained, ...row } = report.value;
     sums.messages += row.messages;
     sums.records += row.records;
     sums.bytes += row.bytes;
@@ -104,14 +111,17 @@ async function gather(
       const name = `${tenant} ${signal}`;
       tenants.set(name, { tenant, signal, records: (tenants.get(name)?.records ?? 0) + records });
     }
+    for (const { untilMs, oldestMs: ownMs } of drained)
+      hours.set(untilMs, { untilMs, oldestMs: Math.min(ownMs, hours.get(untilMs)?.oldestMs ?? ownMs) });
     return row;
   });
   return {
     ...sums,
     oldestMs,
-    isComplete: told.every(({ ok }) => ok),
+    isComplete: told.every(({ report }) => report.ok),
     shards,
     byTenant: [...tenants.values()],
+    drained: [...hours.values()],
   };
 }
 

@@ -8,11 +8,11 @@ import {
 } from "../lib/ingest/accept.ts";
 import type { EdgeCounts, EdgeRules, IntakeRequest, Prepared } from "../lib/ingest/prepared.ts";
 import { carriesText } from "../lib/kafka/create-transport.ts";
+import { UntoldCalls } from "../lib/kafka/breaker.ts";
 import type { KafkaClusterState } from "../lib/kafka/cluster-state.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
 import { PRODUCE_RETRY, systemTiming } from "../lib/kafka/retry.ts";
 import { within } from "../lib/kafka/timer.ts";
-import { topicName } from "../lib/kafka/topics.ts";
 import type { KafkaTransport } from "../lib/kafka/transport.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
 import { Acceptance } from "./acceptance.ts";
@@ -21,6 +21,9 @@ import type { Deployment } from "./deployment.ts";
 import { edgeMetrics } from "./edge-metrics.ts";
 import { seriesDirectories } from "./series.ts";
 import { spillPort } from "./spill.ts";
+
+/** Of this isolate: what goes well is no news while all is well, but it is beside a failure. */
+const untold = new UntoldCalls();
 
 /** What asking for a topic's partitions may take where the spillway can do without. */
 const COUNT_DEADLINE_MS = 2_000;
@@ -70,8 +73,12 @@ async function partitionsOf({
   if (known && (!known.isDue || (config.SPILL === "on" && state.breaker !== "closed"))) return known.count;
   const asked = () => partitionCounts.of(transport, topic, nowMs);
   if (config.SPILL === "off") return await asked();
-  if (state.breaker !== "closed")
-    return new KafkaError("unavailable", "not asked: Kafka was away a moment ago");
+  if (state.breaker !== "closed") {
+    const error = new KafkaError("unavailable", "not asked: Kafka was away a moment ago");
+    if (isRead(deployment, topic)) return error;
+    // Any other topic may not be there at all, and what is kept for it would never leave.
+    throw error;
+  }
   try {
     const late = () => new KafkaError("timeout", `no partitions of ${topic} within ${COUNT_DEADLINE_MS} ms`);
     return await within(COUNT_DEADLINE_MS, asked(), late);
@@ -89,9 +96,12 @@ export async function writeRecords(
   const { env, context, deployment, transport, topic, tenant, signal, receivedMs, state } = destination;
   countEdge(prepared.counts, rules.series.options.mode);
   const isSpilling = deployment.config.SPILL === "on";
+  // Nothing else is read and stored, so nothing else is in the ledger.
+  const isCounted = isRead(deployment, topic) && prepared.messages.length > 0;
   const deps: ProduceDeps = {
     transport,
     topic,
+    isCounted,
     partitions,
     tenant,
     signal,
@@ -100,8 +110,6 @@ export async function writeRecords(
     retry: isSpilling ? RETRY_BEFORE_SPILL : PRODUCE_RETRY,
     timing: systemTiming,
   };
-  // Nothing else is read and stored, so nothing else is in the ledger.
-  const isCounted = prepared.messages.length > 0 && topic === topicName(deployment.naming, signal, "raw");
   const outcome = isCounted
     ? await counted(destination, prepared, deps)
     : await produceMessages(prepared, deps);
@@ -110,11 +118,14 @@ export async function writeRecords(
     const { ok, failed } = outcome.calls;
     const isUnknown = partitions instanceof KafkaError && state.breaker === "closed";
     const calls = { ok, failed: failed + (isUnknown ? 1 : 0) };
-    // What goes well is no news while all is well.
-    if (calls.failed > 0 || (ok > 0 && state.breaker !== "closed"))
-      context.waitUntil(clusterOf(env).report(calls));
+    const report = untold.reportOf(calls, state.breaker === "closed", Date.now());
+    if (report) context.waitUntil(clusterOf(env).report(report));
   }
   return outcome;
+}
+
+function isRead({ subscriptions }: Deployment, topic: string): boolean {
+  return subscriptions.some((one) => one.topic === topic);
 }
 
 /** The answer waits for the account, which is opened while the records are written. */

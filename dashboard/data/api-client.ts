@@ -3,7 +3,7 @@
 
 export interface Problem {
   /** What the page does: wait and try again, ask for a key, hide the panel, or show the message. */
-  kind: "unreachable" | "unauthorized" | "forbidden" | "missing" | "busy" | "failed";
+  kind: "unreachable" | "slow" | "unauthorized" | "forbidden" | "missing" | "busy" | "failed";
   /** HTTP status, 0 where there was no answer. */
   status: number;
   code: string;
@@ -15,13 +15,20 @@ export type Answer<T> = { ok: true; value: T; next: string | undefined } | { ok:
 
 export interface Api {
   /** GET `path`; `parse` turns the JSON into what the page knows, or undefined when it is something else. */
-  get<T>(path: string, parse: (json: unknown) => T | undefined): Promise<Answer<T>>;
+  get<T>(
+    path: string,
+    parse: (json: unknown) => T | undefined,
+    options?: { timeoutMs: number },
+  ): Promise<Answer<T>>;
   post<T>(path: string, body: unknown, parse: (json: unknown) => T | undefined): Promise<Answer<T>>;
   /** The server's time in milliseconds, by the Date of its last answer; a viewer's clock may be wrong. */
   nowMs(): number;
 }
 
-const timeoutMs = 8_000;
+const defaultTimeoutMs = 8_000;
+
+/** For questions that the server puts to Kafka: one that hangs is given up there after 5 to 10 s, and told. */
+export const kafkaTimeoutMs = 25_000;
 
 /** Date has whole seconds and an answer takes time: below this the two clocks agree. */
 const clockToleranceMs = 2_500;
@@ -65,6 +72,7 @@ export function createApi(context: {
     path: string,
     init: RequestInit,
     parse: (json: unknown) => T | undefined,
+    timeoutMs = defaultTimeoutMs,
   ): Promise<Answer<T>> {
     let response: Response;
     let json: unknown;
@@ -83,9 +91,11 @@ export function createApi(context: {
       } catch {
         json = undefined;
       }
-    } catch {
-      const detail = "The server did not answer.";
-      return { ok: false, problem: { kind: "unreachable", status: 0, code: "", detail } };
+    } catch (error) {
+      const isSlow = error instanceof DOMException && error.name === "TimeoutError";
+      const kind = isSlow ? "slow" : "unreachable";
+      const detail = isSlow ? `no answer within ${timeoutMs / 1000} s` : "The server did not answer.";
+      return { ok: false, problem: { kind, status: 0, code: "", detail } };
     }
     const behindMs = Date.parse(response.headers.get("date") ?? "") - context.now();
     if (Number.isFinite(behindMs)) offsetMs = Math.abs(behindMs) > clockToleranceMs ? behindMs : 0;
@@ -103,7 +113,7 @@ export function createApi(context: {
   }
 
   return {
-    get: (path, parse) => ask(path, { method: "GET" }, parse),
+    get: (path, parse, options) => ask(path, { method: "GET" }, parse, options?.timeoutMs),
     post: (path, body, parse) => ask(path, { method: "POST", body: JSON.stringify(body) }, parse),
     nowMs: () => context.now() + offsetMs,
   };

@@ -8,7 +8,7 @@ export const exampleLog = {
 };
 
 /** A shell word: in single quotes nothing is special but the quote itself. */
-const shellWord = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+export const shellWord = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 export function curlLine(origin: string, key: string): string {
   return [

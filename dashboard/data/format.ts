@@ -14,6 +14,28 @@ export function formatCount(value: number | undefined): string {
   return new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 }).format(value);
 }
 
+/** Every digit, where figures must add up before the reader's eyes. */
+export function formatWhole(value: number | undefined): string {
+  if (value === undefined) return unknown;
+  return value.toLocaleString("en-GB").replace("-", "−");
+}
+
+/** How long something has lasted, in the unit that a person would say: 40 s, 3 min, 2 h 5 min, 4 d. */
+export function formatAge(ageMs: number): string {
+  const seconds = Math.max(0, Math.floor(ageMs / 1000));
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (minutes === 0) return `${seconds} s`;
+  if (hours === 0) return `${minutes} min`;
+  if (hours >= 48) return `${Math.floor(hours / 24)} d`;
+  return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+}
+
+/** `1 record`, `2 records`. */
+export function formatNumberOf(value: number, noun: string): string {
+  return `${formatWhole(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
 export function formatRate(perSecond: number | undefined): string {
   if (perSecond === undefined) return unknown;
   return `${perSecond > 0 && perSecond < 10 ? perSecond.toFixed(1) : formatCount(perSecond)}/s`;

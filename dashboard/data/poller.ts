@@ -1,5 +1,6 @@
 // One clock for all panels: each is asked when it is due and never twice at once. When the server is away only one
 // question goes out, ever more rarely; when it is back all of them do. A refused key stops everything until a new one.
+// One question that takes too long while others are answered is not the server being away.
 import type { Problem } from "./api-client.ts";
 
 export type Outcome = { ok: true } | { ok: false; problem: Problem };
@@ -34,6 +35,8 @@ export class Poller {
   readonly #slots: Slot[];
   #state: PollerState = "paused";
   #failures = 0;
+  /** Counts what the server answered, whatever it was. */
+  #answers = 0;
   /** Counts the starts: an answer to a question from before, perhaps with another key, says nothing about now. */
   #generation = 0;
   #cancel: () => void = () => {};
@@ -82,23 +85,30 @@ export class Poller {
   #tick(): void {
     const nowMs = this.#timers.now();
     const due = this.#slots.filter((slot) => !slot.running && slot.dueMs <= nowMs);
-    for (const slot of this.#state === "unreachable" ? due.slice(0, 1) : due) void this.#ask(slot);
+    // Another one each time: where Kafka hangs, what asks for it would not be answered by a server that is back.
+    const probe = this.#failures % Math.max(1, due.length);
+    for (const slot of this.#state === "unreachable" ? due.slice(probe, probe + 1) : due)
+      void this.#ask(slot);
     this.#schedule();
   }
 
   async #ask(slot: Slot): Promise<void> {
     const generation = this.#generation;
     const isProbe = this.#state === "unreachable";
+    const answersBefore = this.#answers;
     slot.running = true;
     const outcome = await slot.job.run();
     slot.running = false;
+    const kind = outcome.ok ? undefined : outcome.problem.kind;
+    if (kind !== "unreachable" && kind !== "slow") this.#answers += 1;
+    const isAway = kind === "unreachable" || (kind === "slow" && this.#answers === answersBefore);
     if (generation !== this.#generation) return this.#schedule();
     const nowMs = this.#timers.now();
     slot.dueMs = nowMs + this.#delayMs(slot, outcome);
     // Paused meanwhile, or refused by another answer: this one changes nothing.
     if (this.#state === "paused" || this.#state === "unauthorized") return;
-    if (!outcome.ok && outcome.problem.kind === "unauthorized") return this.#enter("unauthorized");
-    if (!outcome.ok && outcome.problem.kind === "unreachable") {
+    if (kind === "unauthorized") return this.#enter("unauthorized");
+    if (isAway) {
       // Questions that were under way together fail together: that is one failure.
       if (this.#state === "unreachable" && !isProbe) return this.#schedule();
       this.#failures += 1;

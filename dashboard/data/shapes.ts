@@ -29,25 +29,41 @@ export interface PartitionLag {
   error: string;
 }
 
+/** What is kept while Kafka does not take it. */
+export interface Spill {
+  messages: number;
+  records: number;
+  /** Messages that Kafka refuses for themselves: they stay. */
+  refused: number;
+  /** The age of the oldest. */
+  oldestMs: number | undefined;
+  /** Why a part of it could not be counted. */
+  error: string;
+}
+
 export interface KafkaStatus {
   producer: string;
   consumer: string;
   transport: string;
   acks: string;
-  /** Records waiting in the spillway; undefined when the answer does not say. */
-  spilled: number | undefined;
+  /** What is wrong and what to do about it. */
+  error: string;
+  breaker: "closed" | "open" | "half-open";
+  spill: Spill;
+  /** Tenants whose records the store refuses, with the topics on which it does. */
+  tripped: Array<{ tenant: string; topics: string[] }>;
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
-const isObject = (value: unknown): value is Json =>
+export const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
-const text = (value: unknown): string =>
+export const text = (value: unknown): string =>
   typeof value === "string" || typeof value === "number" ? String(value) : "";
-const figure = (value: unknown): number | undefined =>
+export const figure = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) ? value : undefined;
 
-function list<T>(json: unknown, parse: (entry: Json) => T | undefined): T[] | undefined {
+export function list<T>(json: unknown, parse: (entry: Json) => T | undefined): T[] | undefined {
   if (!Array.isArray(json)) return undefined;
   return json.filter(isObject).flatMap((entry) => parse(entry) ?? []);
 }
@@ -96,14 +112,37 @@ export function parseLag(json: unknown): PartitionLag[] | undefined {
   });
 }
 
+const breakers = ["open", "half-open"] as const;
+
 export function parseStatus(json: unknown): KafkaStatus | undefined {
   if (!isObject(json)) return undefined;
-  const { spill } = json;
+  const spill = isObject(json["spill"]) ? json["spill"] : {};
   return {
     producer: text(json["kafka_producer"]) || "unknown",
     consumer: text(json["kafka_consumer"]) || "unknown",
     transport: text(json["transport"]),
     acks: text(json["acks"]),
-    spilled: isObject(spill) ? figure(spill["records"]) : figure(spill),
+    error: text(json["error"]),
+    breaker: breakers.find((state) => state === json["breaker"]) ?? "closed",
+    spill: {
+      messages: figure(spill["messages"]) ?? 0,
+      records: figure(spill["records"]) ?? 0,
+      refused: figure(spill["refused"]) ?? 0,
+      oldestMs: figure(spill["oldest_ms"]),
+      error: text(spill["error"]),
+    },
+    tripped: trippedTenants(json["consumers"]),
   };
+}
+
+function trippedTenants(consumers: unknown): KafkaStatus["tripped"] {
+  const topics = new Map<string, Set<string>>();
+  for (const consumer of Array.isArray(consumers) ? consumers.filter(isObject) : []) {
+    const { tripped } = consumer;
+    for (const tenant of Array.isArray(tripped) ? tripped.map(text) : [])
+      topics.set(tenant, (topics.get(tenant) ?? new Set()).add(text(consumer["topic"])));
+  }
+  return [...topics]
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([tenant, of]) => ({ tenant, topics: [...of].toSorted() }));
 }

@@ -1,10 +1,12 @@
 // The way of a record, as a weir: edge, Kafka, consumers, storage, each a step lower, each with its state and figure;
-// and beside it the lag of every topic.
-import type { Answer, Api } from "../data/api-client.ts";
+// and beside it the lag of every topic. Above it, and only while there is something: what is not as usual, in words.
+import { type Answer, type Api, kafkaTimeoutMs } from "../data/api-client.ts";
 import { formatCount, formatRate } from "../data/format.ts";
 import { lagByTopic, Rate, type TopicLag, totalLag, totalRecords } from "../data/lag.ts";
+import { noticesOf } from "../data/notices.ts";
 import { type KafkaStatus, parseLag, parseStatus, type PartitionLag } from "../data/shapes.ts";
 import { el, setText } from "../view/element.ts";
+import { createNotices } from "../view/notices.ts";
 import { createFrame, type Panel } from "../view/panel.ts";
 
 type Tone = "good" | "warn" | "bad" | "unknown";
@@ -17,11 +19,9 @@ const rateSpanMs = 30_000;
 const tones: Record<string, Tone> = {
   connected: "good",
   running: "good",
-  degraded: "warn",
-  paused: "warn",
+  retrying: "warn",
   disconnected: "bad",
   stopped: "bad",
-  error: "bad",
 };
 
 function createStep(name: string): {
@@ -81,7 +81,8 @@ export function createPipeline(): Panel {
     ),
     rows,
   );
-  frame.body.append(cascade, el("div", { class: "topics-box" }, table));
+  const notices = createNotices();
+  frame.body.append(notices.element, cascade, el("div", { class: "topics-box" }, table));
   const rates = new Map<string, Rate>();
   const totalRate = new Rate(rateSpanMs);
 
@@ -133,13 +134,17 @@ export function createPipeline(): Panel {
 
   function drawStatus(status: KafkaStatus | undefined): void {
     if (!status) return;
-    const { producer, transport, acks, spilled } = status;
-    edge.set(
-      producer,
-      spilled ? `${formatCount(spilled)} spilled` : "producer",
-      tones[producer] ?? "unknown",
-    );
-    kafka.set(transport || "–", acks ? `acks=${acks}` : "transport", tones[producer] ?? "unknown");
+    notices.set(noticesOf(status));
+    const { producer, transport, acks, breaker, spill } = status;
+    const tone = tones[producer] ?? "unknown";
+    const kept = spill.messages > 0 ? `${formatCount(spill.records)} kept safely` : "producer";
+    if (breaker === "closed") {
+      edge.set(producer, kept, spill.messages > 0 && tone === "good" ? "warn" : tone);
+      kafka.set(transport || "–", acks ? `acks=${acks}` : "transport", tone);
+    } else {
+      edge.set("keeping", kept, "warn");
+      kafka.set(breaker === "open" ? "away" : "trying", transport, breaker === "open" ? "bad" : "warn");
+    }
   }
 
   function drawFlow(partitions: PartitionLag[], status: KafkaStatus | undefined, nowMs: number): void {
@@ -163,9 +168,10 @@ export function createPipeline(): Panel {
     element: frame.element,
     everyMs: 5_000,
     async refresh(api: Api) {
+      const patience = { timeoutMs: kafkaTimeoutMs };
       const [lag, status]: [Answer<PartitionLag[]>, Answer<KafkaStatus>] = await Promise.all([
-        api.get("/api/v1/lag", parseLag),
-        api.get("/kafka/status", parseStatus),
+        api.get("/api/v1/lag", parseLag, patience),
+        api.get("/kafka/status", parseStatus, patience),
       ]);
       const known = status.ok ? status.value : undefined;
       drawStatus(known);

@@ -29,6 +29,7 @@ export interface Frame {
 /** What a reader can do about it, in one line. */
 function explain({ kind, status, code, detail }: Problem): string {
   const answer = [status || "", code, detail].filter(Boolean).join(" · ");
+  if (kind === "slow") return `This takes the server longer than usual; trying again. (${answer})`;
   if (kind === "busy") return `Over the quota; asking more slowly. (${answer})`;
   return `The server could not answer this; trying again. (${answer})`;
 }
@@ -92,7 +93,7 @@ export function createFrame(options: { id: string; title: string; scope?: string
           ...(problem.kind === "forbidden" ? [" ", el("code", {}, scope), "."] : []),
         );
         show("denied");
-      } else if (problem.kind === "busy" || problem.kind === "failed") {
+      } else if (problem.kind === "busy" || problem.kind === "slow" || problem.kind === "failed") {
         setText(trouble, explain(problem));
         show("failed");
       }

@@ -58,6 +58,7 @@ export class PartitionConsumer extends DurableObject<Env> {
   #armedMs: number | undefined;
   /** Whether storage tells which partition this is, for alarms of a later life. */
   #isKnown = false;
+  #wakes = 0;
   #failures = 0;
   #notBeforeMs = 0;
   #lastPokeMs = 0;
@@ -78,7 +79,9 @@ export class PartitionConsumer extends DurableObject<Env> {
 
   /** The log grew, to a message at `offset`: read it soon. Many pokes make one reading. */
   async poke(owned: Owned, offset: number): Promise<void> {
-    this.#recentOffset = offset;
+    // Where a group begins with the latest, that is the first message it was woken for.
+    if (this.#memory.position || this.#recentOffset === undefined || offset < this.#recentOffset)
+      this.#recentOffset = offset;
     this.#lastPokeMs = Date.now();
     await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
   }
@@ -86,6 +89,7 @@ export class PartitionConsumer extends DurableObject<Env> {
   /** The cron's call: read now, whatever alarms were lost, from where the store says now. */
   async wake(owned: Owned): Promise<void> {
     this.#memory.position = undefined;
+    this.#wakes++;
     if (Date.now() >= this.#lookAgainMs) {
       this.#lookAgainMs = Date.now() + OUTBOX_LOOK_MS;
       this.#hasOutgoing = true;
@@ -177,6 +181,7 @@ export class PartitionConsumer extends DurableObject<Env> {
     const transport = openTransport(this.env, deployment);
     // A copy: whoever wakes us meanwhile wants the next drain to ask the store, not this one to lose its place.
     const memory = { ...this.#memory };
+    const wakes = this.#wakes;
     try {
       const result = await drainPartition(
         {
@@ -201,6 +206,8 @@ export class PartitionConsumer extends DurableObject<Env> {
       if (result.outgoing > 0) this.#hasOutgoing = true;
       await this.#sendOutgoing(owned, deployment, transport);
       await this.#mirror(owned, transport);
+      // Who woke us meanwhile wants it looked up anew.
+      if (this.#wakes !== wakes) this.#memory.position = undefined;
       return result;
     } finally {
       await transport.close();

@@ -4,11 +4,14 @@ import { DurableObject } from "cloudflare:workers";
 import type { ClusterState, LeaseAnswer, LeaseAsk } from "../../lib/ingest/quota/lease.ts";
 import { TenantQuota } from "../../lib/ingest/quota/tenant-quota.ts";
 import { toClusterState } from "../../lib/kafka/cluster-state.ts";
-import { within } from "../../lib/kafka/timer.ts";
+import { isWithin, within } from "../../lib/kafka/timer.ts";
 import { clusterHealth } from "../cluster.ts";
 
 /** How old the state that is handed out may be; with a lease's own time an isolate sees a change within a second. */
 const STATE_MAX_AGE_MS = 200;
+
+/** Older than this it is told as old: then requests ask the spillway itself. */
+const STATE_OLD_MS = 1_000;
 
 /** What asking for it may add to a lease, which has ASK_DEADLINE_MS in all. */
 const STATE_DEADLINE_MS = 150;
@@ -26,15 +29,20 @@ export class QuotaBucket extends DurableObject<Env> {
   /** As last told. */
   #state: ClusterState = {};
   #askedStateMs = Number.NEGATIVE_INFINITY;
+  #toldStateMs = Number.NEGATIVE_INFINITY;
   /** Of those who ask at one time, one asks for all. */
   #askingState: Promise<void> | undefined;
 
   // What it wrote is on disk before the answer leaves (the output gate).
   async lease(ask: LeaseAsk): Promise<LeaseAnswer> {
     this.#asks++;
-    if (Date.now() >= this.#askedStateMs + STATE_MAX_AGE_MS) this.#askingState ??= this.#askState();
+    if (!isWithin(this.#askedStateMs, STATE_MAX_AGE_MS, Date.now())) this.#askingState ??= this.#askState();
     await this.#askingState;
-    return { ...this.#quota.lease(ask, Date.now()), state: this.#state };
+    const isOld = !isWithin(this.#toldStateMs, STATE_OLD_MS, Date.now());
+    return {
+      ...this.#quota.lease(ask, Date.now()),
+      state: isOld ? { ...this.#state, isOld } : this.#state,
+    };
   }
 
   async asks(): Promise<number> {
@@ -47,6 +55,7 @@ export class QuotaBucket extends DurableObject<Env> {
       const late = () => new Error(`no answer within ${STATE_DEADLINE_MS} ms`);
       const state = await within(STATE_DEADLINE_MS, clusterHealth(this.env).state(), late);
       this.#state = toClusterState(state);
+      this.#toldStateMs = Date.now();
     } catch {
       // Tolerated by design: nobody's request fails for it, and whoever meets Kafka's failure tells of it.
     } finally {

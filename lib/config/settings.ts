@@ -197,7 +197,7 @@ export const settingsSchema = z.object({
   // Below the horizon of dedupe (24 h), with room for the draining.
   SPILL_MAX_AGE_MS: wholeNumber(1_000, 72_000_000)
     .default(43_200_000)
-    .describe("once what is kept is this old, new records are answered with 503 `spill_full`"),
+    .describe("once what is kept of a topic is this old, its new records are answered with 503 `spill_full`"),
   DEFAULT_TENANT: z
     .string()
     .regex(/^[a-zA-Z0-9_-]{1,64}$/, "letters, digits, `_`, `-`, at most 64")

@@ -39,7 +39,7 @@ export const kafkaStatusShape = z
         records: z.int(),
         bytes: z.int(),
         refused: z.int().describe("messages that Kafka refuses for themselves; told by /kafka/flush"),
-        oldest_ms: z.int().nullable().describe("the age of the oldest"),
+        oldest_ms: z.int().nullable().describe("the age of the oldest that waits"),
         error: z
           .string()
           .nullable()

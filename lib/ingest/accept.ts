@@ -32,6 +32,8 @@ export interface Spill {
 export interface ProduceDeps {
   transport: KafkaTransport;
   topic: string;
+  /** Its records are part of the ledger. */
+  isCounted: boolean;
   /** Of the topic; or why they are not known, and so nothing can be produced. */
   partitions: number | KafkaError;
   tenant: string;
@@ -103,8 +105,8 @@ export async function produceMessages(
     refuse(outcome, await missedByKafka(items, outcome, deps));
     return outcome;
   }
-  const { breaker, spilled } = spill.state;
-  const isClear = breaker === "closed" && spilled.length === 0;
+  const { breaker, spilled, isOld = false } = spill.state;
+  const isClear = breaker === "closed" && spilled.length === 0 && !isOld;
   const direct = isClear ? items : await keepBehind(items, outcome, deps, spill);
   const missed = await missedByKafka(direct, outcome, deps);
   if (missed.length > 0) await keepMissed(missed, outcome, deps, spill);
@@ -121,21 +123,27 @@ async function keepBehind(
   // Without partitions Kafka cannot be tried at all; what it missed is kept then, whatever stands before it.
   if (typeof deps.partitions !== "number") return [...items];
   const shards = byShard(items, port);
-  const isAway = state.breaker !== "closed";
+  const isUncertain = state.breaker !== "closed" || state.isOld === true;
   const direct = new Set<Item>(items);
+  const refused: Missed[] = [];
   await Promise.all(
     [...shards].map(async ([shard, group]) => {
-      if (!isAway && !state.spilled.includes(shard)) return;
+      const isHolding = state.spilled.includes(shard);
+      if (!isUncertain && !isHolding) return;
       const appended = await append(port, shard, group, "behind", deps);
       if (appended.outcome === "direct") return;
-      for (const item of group) {
-        if (appended.outcome === "kept") direct.delete(item);
-        // Then there is nothing to lose by trying Kafka.
-        else noteRefusal(item, appended);
-      }
       if (appended.outcome === "kept") noteSpilled(outcome, group, deps.topic);
+      else for (const item of group) noteRefusal(item, appended);
+      // In Kafka they would overtake what the shard holds. Of one that did not answer, and held nothing, there is
+      // nothing to lose by trying.
+      const isLeft = appended.outcome === "full" || (appended.outcome === "failed" && isHolding);
+      for (const item of group) {
+        if (appended.outcome === "kept" || isLeft) direct.delete(item);
+        if (isLeft) refused.push({ item, error: notTried() });
+      }
     }),
   );
+  refuse(outcome, refused);
   return items.filter((item) => direct.has(item));
 }
 
@@ -180,6 +188,8 @@ async function missedByKafka(
   outcome.failure = failure;
   return missed;
 }
+
+const notTried = () => new KafkaError("unavailable", "not tried: older messages wait for Kafka");
 
 const late = () => new KafkaError("timeout", `not confirmed within ${KAFKA_DEADLINE_MS} ms`);
 
@@ -235,14 +245,14 @@ async function append(
   shard: number,
   group: readonly Item[],
   why: "behind" | "failed",
-  { topic, tenant, signal, receivedMs }: ProduceDeps,
+  { topic, isCounted, tenant, signal, receivedMs }: ProduceDeps,
 ): Promise<Appended> {
   const about = { topic, tenant, signal, receivedMs };
   const messages = group.map(({ record: { key, value }, indices }) => ({
     ...about,
     key,
     value,
-    records: indices.length,
+    records: isCounted ? indices.length : 0,
   }));
   return await port.append(shard, messages, why);
 }

@@ -1,5 +1,6 @@
 // What makes a retry count once. A client names its request by Idempotency-Key, and the key stands for one body; one
 // that names none but sends the same bytes again (OTLP, remote write) has its batch made of them.
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 
 /** Bytes of a hash that are kept: 2^64 requests until two are likely to meet. */
@@ -20,6 +21,14 @@ export function bodyHash(body: Uint8Array): Uint8Array<ArrayBuffer> {
 export function claimHash(tenant: string, signal: string, key: string): Uint8Array<ArrayBuffer> {
   // None of the first two may hold a NUL, and the key is the rest.
   return cut(createHash("sha256").update(`${tenant}\0${signal}\0${key}`).digest());
+}
+
+/**
+ * The batch of a request whose client named it: key and body, so that a key which is free again, or could not be looked
+ * up, does not have another body taken for a repeat and never stored.
+ */
+export function keyedBatch(key: string, body: Uint8Array): string {
+  return `${key}/${Buffer.from(bodyHash(body)).toString("hex")}`;
 }
 
 /** The batch of a request whose client named none: `h-` and 32 hexadecimal digits, the same for the same body. */

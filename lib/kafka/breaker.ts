@@ -2,6 +2,7 @@
 // Closed it lets everything through and counts; it opens when calls fail, lets nothing through for a time that doubles
 // with each failed trial, and is half-open then: one probe at a time. A success closes it.
 import { z } from "zod";
+import { isWithin } from "./timer.ts";
 
 export const BREAKER_PHASES = ["closed", "open", "half-open"] as const;
 export type BreakerPhase = (typeof BREAKER_PHASES)[number];
@@ -53,15 +54,20 @@ export function closedBreaker(): Breaker {
 
 export function phaseOf({ isOpen, retryAtMs }: Breaker, nowMs: number): BreakerPhase {
   if (!isOpen) return "closed";
-  return nowMs < retryAtMs ? "open" : "half-open";
+  return isAhead(retryAtMs, MAX_OPEN_MS, nowMs) ? "open" : "half-open";
+}
+
+/** A time further ahead than it was ever set was told by a clock that has been set back since. */
+function isAhead(atMs: number, spanMs: number, nowMs: number): boolean {
+  return nowMs < atMs && atMs <= nowMs + spanMs;
 }
 
 /** Whether a call may go now; while half-open it is the one probe. */
 export function askToTry(breaker: Breaker, nowMs: number): { breaker: Breaker; answer: Permission } {
   if (!breaker.isOpen) return { breaker, answer: { ok: true } };
-  if (nowMs < breaker.retryAtMs)
+  if (isAhead(breaker.retryAtMs, MAX_OPEN_MS, nowMs))
     return { breaker, answer: { ok: false, waitMs: Math.ceil(breaker.retryAtMs - nowMs) } };
-  if (nowMs < breaker.probeUntilMs) {
+  if (isAhead(breaker.probeUntilMs, PROBE_LEASE_MS, nowMs)) {
     const leftMs = Math.ceil(breaker.probeUntilMs - nowMs);
     return { breaker, answer: { ok: false, waitMs: Math.min(PROBE_WAIT_MS, leftMs) } };
   }
@@ -78,7 +84,8 @@ export function noteCalls(
   if (ok <= 0 && failed <= 0) return breaker;
   const isFailure = failed > 0 && failed >= MIN_SHARE * (ok + failed);
   if (breaker.isOpen) {
-    if (!isFailure) return closedBreaker();
+    // With a failure beside it a success may be of the time before it opened.
+    if (failed === 0) return closedBreaker();
     // Stragglers of the calls that opened it tell nothing new.
     return phaseOf(breaker, nowMs) === "open" ? breaker : opened(breaker, nowMs, random);
   }
@@ -91,6 +98,29 @@ export function noteCalls(
   const isFailing = sums.failed >= MIN_FAILURES && sums.failed >= MIN_SHARE * (sums.ok + sums.failed);
   // What succeeds at this moment is no reason to stop.
   return isFailing && isFailure ? opened(breaker, nowMs, random) : { ...breaker, slots };
+}
+
+/**
+ * Calls that went well, until a failure is told: told alone it would look as if half of all calls failed where half of
+ * one request's did.
+ */
+export class UntoldCalls {
+  #ok = 0;
+  #sinceMs = 0;
+
+  /** @returns what is to be told; undefined: nothing is */
+  reportOf({ ok, failed }: CallReport, isClosed: boolean, nowMs: number): CallReport | undefined {
+    if (!isWithin(this.#sinceMs, WINDOW_MS, nowMs)) {
+      this.#ok = 0;
+      this.#sinceMs = nowMs;
+    }
+    if (isClosed) this.#ok += ok;
+    if (isClosed && failed === 0) return undefined;
+    if (ok === 0 && failed === 0) return undefined;
+    const report = { ok: isClosed ? this.#ok : ok, failed };
+    this.#ok = 0;
+    return report;
+  }
 }
 
 function opened({ openMs }: Breaker, nowMs: number, random: number): Breaker {

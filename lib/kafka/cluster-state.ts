@@ -8,6 +8,8 @@ export interface KafkaClusterState {
   retryAtMs: number;
   /** The shards of the spillway that hold messages, ascending. */
   spilled: readonly number[];
+  /** It was not to be had for over a second: each shard is to be asked whether it holds messages. */
+  isOld?: boolean;
 }
 
 /** As long as nothing is known: Kafka is tried. */
@@ -27,5 +29,6 @@ export function fromClusterState(state: Readonly<Record<string, unknown>>): Kafk
   const { retryAtMs, spilled } = state;
   const breaker = BREAKER_PHASES.find((phase) => phase === state["breaker"]);
   if (breaker === undefined || typeof retryAtMs !== "number" || !Array.isArray(spilled)) return undefined;
-  return { breaker, retryAtMs, spilled: spilled.filter((shard) => typeof shard === "number") };
+  const shards = spilled.filter((shard) => typeof shard === "number");
+  return { breaker, retryAtMs, spilled: shards, ...(state["isOld"] === true && { isOld: true }) };
 }

@@ -37,3 +37,8 @@ export async function within<T>(
 export function noAnswer(what: string, timeoutMs: number): KafkaError {
   return new KafkaError("timeout", `${what}: no answer within ${timeoutMs} ms`);
 }
+
+/** Whether no more than the span has passed. A time that lies ahead was told by a clock that was set back since. */
+export function isWithin(sinceMs: number, spanMs: number, nowMs: number): boolean {
+  return nowMs >= sinceMs && nowMs < sinceMs + spanMs;
+}

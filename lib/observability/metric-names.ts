@@ -157,7 +157,7 @@ export const METRICS = {
   },
   weir_spill_oldest_seconds: {
     type: "gauge",
-    help: "Age of the oldest of those messages; at SPILL_MAX_AGE_MS new records are refused.",
+    help: "Age of the oldest message that waits, those that Kafka refuses left out; at SPILL_MAX_AGE_MS new records of its topic are refused.",
     labels: {},
   },
   weir_scrape_errors: {

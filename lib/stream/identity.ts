@@ -59,12 +59,17 @@ export function deadKey(
   return hashOf("dead", scope, tenant, signal, `${attempt}\0${batch}`).key;
 }
 
-/** Tells a message from any other at its place (Position.mark). */
+/** Tells a message from any other at its place (Position.mark), and says which place that is. */
 export function markOf({ offset, key, value }: Pick<FetchedRecord, "offset" | "key" | "value">): string {
   const hash = createHash("sha256").update(`${offset}\0${key?.length ?? -1}\0${value?.length ?? -1}\0`);
   addBytes(hash, key);
   addBytes(hash, value);
-  return hash.digest("hex").slice(0, 16);
+  return `${offset}:${hash.digest("hex").slice(0, 16)}`;
+}
+
+/** Who moves a position and knows of no marks leaves one behind, of another place: it says nothing. */
+export function isMarkOf(mark: string, offset: number): boolean {
+  return mark.startsWith(`${offset}:`);
 }
 
 function addBytes(hash: Hash, bytes: Uint8Array | null): void {

@@ -3,7 +3,7 @@
 import { KafkaError } from "../kafka/errors.ts";
 import type { FetchedRecord, KafkaTransport } from "../kafka/transport.ts";
 import type { Position } from "../storage/storage.ts";
-import { markOf } from "./identity.ts";
+import { isMarkOf, markOf } from "./identity.ts";
 
 /** What one read asks for. Brokers count it before decompression, so more may come. */
 const FETCH_MAX_BYTES = 1024 * 1024;
@@ -30,7 +30,7 @@ export async function readFrom(
   isFresh: boolean,
 ): Promise<Read> {
   const { nextOffset, mark } = position;
-  if (isFresh && mark !== null && nextOffset > 0) {
+  if (isFresh && mark !== null && isMarkOf(mark, nextOffset - 1)) {
     const messages = await fetchOr(log, transport, nextOffset - 1);
     const before = messages?.[0];
     if (before?.offset === nextOffset - 1) {

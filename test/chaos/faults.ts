@@ -47,7 +47,7 @@ export const FAULTS: Record<FaultName, (scene: Scene) => Promise<void>> = {
     await share(0.1, 1_000);
     await world.kafka.kill();
     await share(0.5, 5_000);
-    await sleep(random.below(3_000));
+    await sleep(random.between(1_000, 3_500));
     await share(0.6, 2_000);
     await world.kafka.start();
     await share(1, 3_000);

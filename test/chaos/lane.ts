@@ -80,7 +80,8 @@ async function runRequest(target: Target, number: number, load: Load, log: LaneL
     await sleep(random.between(MIN_PAUSE_MS, MAX_PAUSE_MS));
     for (const request of regrouped(options, number, whole, random)) await send(request);
   }
-  if (!isAccepted()) return;
+  // Whoever may not try again goes on no faster than those who do.
+  if (!isAccepted()) return await sleep(random.between(MIN_PAUSE_MS, MAX_PAUSE_MS));
   sent.ackedMs = performance.now();
   if (!mayRetry() || !random.oneIn(AGAIN_ONE_IN)) return;
   // Some clients find out late that they have sent what they still hold.

@@ -17,7 +17,7 @@ export const FAULTS_FOR: Record<MutationName, readonly FaultName[]> = {
   fence: ["race"],
   claims: ["lost-answer"],
   spill: ["kafka-kill"],
-  order: ["kafka-kill", "kafka-flap"],
+  order: ["kafka-kill"],
   outbox: ["foreign"],
   "edge-counter": ["ticks"],
   "drop-envelope": ["ticks"],

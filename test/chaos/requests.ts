@@ -2,7 +2,6 @@
 // Every record carries an id of its own in its content, where dedupe does not look; some lanes give records a dedupe id.
 import { createHash } from "node:crypto";
 import { Random } from "../fuzz/bodies/random.ts";
-import type { Signal } from "../../lib/telemetry/signal.ts";
 
 /**
  * `keyed-…`: under an Idempotency-Key. `racing`: the same, several at once. `own-ids`: records with ids, grouped anew at
@@ -35,20 +34,6 @@ export interface ChaosRequest {
   /** Of its records, in order. */
   ids: string[];
 }
-
-const SIGNAL_OF: Record<LaneKind, Signal> = {
-  "keyed-logs": "logs",
-  "keyed-events": "events",
-  "keyed-metrics": "metrics",
-  racing: "logs",
-  "own-ids": "logs",
-  plain: "logs",
-  "otlp-logs": "logs",
-  "otlp-metrics": "metrics",
-  "otlp-traces": "traces",
-};
-
-export const signalOf = (kind: LaneKind): Signal => SIGNAL_OF[kind];
 
 /** Small ones mostly, and now and then one that is cut into many messages. */
 export function sizeOf({ seed, lane }: LaneOptions, number: number): number {

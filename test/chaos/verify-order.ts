@@ -24,12 +24,13 @@ export function checkOrder(
   // Over all makings of a topic: what lay in the one before has its place there.
   const seen = new Set<string>();
   for (const { topic, messages } of logs) {
+    const strayed = inSeveralPartitions(messages);
     /** The requests of each key and partition, by their first message. */
     const lines = new Map<string, SentRequest[]>();
     for (const { partition, key, ids } of messages) {
       for (const id of ids) {
         const request = requestOf.get(id);
-        if (!request || seen.has(id)) continue;
+        if (!request || seen.has(id) || strayed.has(id)) continue;
         seen.add(id);
         // A key belongs to one lane; the lane is named for OTLP and JSON, which share no key.
         const name = `${topic}/${partition} ${key}`;
@@ -45,6 +46,23 @@ export function checkOrder(
     }
   }
   return { faults, swaps };
+}
+
+/**
+ * Once a topic has grown, a key has another partition, and a copy of what was sent again lies there. Which of two
+ * partitions had it first, the log does not tell.
+ */
+function inSeveralPartitions(messages: readonly LoggedMessage[]): Set<string> {
+  const first = new Map<string, number>();
+  const strayed = new Set<string>();
+  for (const { partition, ids } of messages) {
+    for (const id of ids) {
+      const other = first.get(id) ?? partition;
+      first.set(id, other);
+      if (other !== partition) strayed.add(id);
+    }
+  }
+  return strayed;
 }
 
 function checkLine(

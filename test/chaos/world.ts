@@ -55,6 +55,8 @@ export class World {
   static async open(options: WorldOptions): Promise<World> {
     const dataDir = makeDataDir("chaos");
     const endings: (() => unknown)[] = [() => dataDir.remove()];
+    // Also where the run is ended by a signal.
+    process.once("exit", () => dataDir.remove());
     try {
       const [port = 0] = await freePorts(1);
       const kafka =

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createApi, nextPage } from "../../dashboard/data/api-client.ts";
+import { parseDeadLetters } from "../../dashboard/data/dead-letters.ts";
 import { MetricFeed } from "../../dashboard/data/metric-feed.ts";
 import { parseLag, parseLogs, parseMetrics, parseStatus } from "../../dashboard/data/shapes.ts";
 import { type FixtureServer, startFixtureServer } from "./fixture-server.ts";
@@ -53,6 +54,24 @@ describe("the API client", () => {
     expect(answer).toMatchObject({ ok: false, problem: { kind: "unreachable" } });
     expect(JSON.stringify(answer)).not.toContain("weir_a_b");
     server = await startFixtureServer();
+  });
+
+  it("tells an answer that takes too long from a server that is away", async () => {
+    const silent = createServer(() => {});
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const api = apiTo(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    const answer = await api.get("/kafka/status", parseStatus, { timeoutMs: 50 });
+    silent.closeAllConnections();
+    await new Promise((resolve) => silent.close(resolve));
+    expect(answer).toMatchObject({ ok: false, problem: { kind: "slow", status: 0 } });
+  });
+
+  it("says more where a list goes on", async () => {
+    server.scenario = "dead-letters";
+    const some = await apiTo(server.origin).get("/api/v1/dlq?limit=50", parseDeadLetters);
+    expect(some.ok && [some.value.length, some.next]).toEqual([50, "/api/v1/dlq?limit=50&cursor=x"]);
+    const all = await apiTo(server.origin).get("/api/v1/dlq?limit=100", parseDeadLetters);
+    expect(all.ok && [all.value.length, all.next]).toEqual([64, undefined]);
   });
 
   it("does not take another program's page for an answer", async () => {

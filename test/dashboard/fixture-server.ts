@@ -1,11 +1,25 @@
-// Serves the built page and plausible answers of the public API, written from contracts.md: for looking at the
-// page in every state, and for tests over real HTTP. Figures are a function of time, so two runs look alike.
+// Serves the built page and plausible answers of the public API: for looking at the page in every state, and for tests
+// over real HTTP. That the answers are the API's is proved by fixture-server.test.ts, against its shapes. Figures are a function of time, so two runs look alike.
 import { readFile } from "node:fs/promises";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { deadLetters, kafkaStatus, ledger } from "./pipeline-answers.ts";
 
-export type Scenario = "normal" | "fleet" | "empty" | "failing" | "unauthorized" | "query-only" | "behind";
+export const scenarios = [
+  "normal",
+  "fleet",
+  "empty",
+  "failing",
+  "unauthorized",
+  "query-only",
+  "behind",
+  "outage",
+  "recovering",
+  "dead-letters",
+  "unbalanced",
+] as const;
+export type Scenario = (typeof scenarios)[number];
 
 export interface FixtureServer {
   readonly origin: string;
@@ -153,6 +167,8 @@ function lag(scenario: Scenario, nowMs: number): unknown[] {
         end,
         lag: behind,
         records: end * 12,
+        dead_letters: 0,
+        expired: 0,
         updated_at: new Date(nowMs).toISOString(),
         ...(stuck ? { error: "storage_unavailable: D1 answered 'database is locked'" } : {}),
       };
@@ -239,15 +255,14 @@ export async function startFixtureServer(
       return reply(200, [...sent, ...(scenario === "empty" ? [] : logs(limit, nowMs))].slice(0, limit));
     }
     if (url.pathname === "/api/v1/lag") return reply(200, lag(scenario, nowMs));
-    if (url.pathname === "/kafka/status") {
-      const consumer_topics = ["logs.raw", "metrics.raw", "events.raw", "traces.raw"];
-      return reply(200, {
-        kafka_producer: "connected",
-        kafka_consumer: "running",
-        consumer_topics,
-        transport: "rest-v2",
-        acks: "all",
-      });
+    if (url.pathname === "/kafka/status") return reply(200, kafkaStatus(scenario));
+    if (url.pathname === "/api/v1/ledger") return reply(200, ledger(scenario));
+    if (url.pathname === "/api/v1/dlq") {
+      const limit = Number(url.searchParams.get("limit") ?? 100);
+      const letters = deadLetters(scenario, nowMs);
+      if (letters.length > limit)
+        response.setHeader("link", `<${url.pathname}?limit=${limit}&cursor=x>; rel="next"`);
+      return reply(200, letters.slice(0, limit));
     }
     return problem(response, 404, "not_found", "no such endpoint");
   }

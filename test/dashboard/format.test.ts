@@ -1,13 +1,28 @@
 import { expect, it } from "vitest";
 import {
+  formatAge,
   formatBytes,
   formatBytesPerSecond,
   formatCount,
+  formatNumberOf,
   formatPercent,
   formatRate,
+  formatWhole,
 } from "../../dashboard/data/format.ts";
 
 it.each([
+  [formatWhole(undefined), "–"],
+  [formatWhole(1_234_567), "1,234,567"],
+  [formatWhole(-3), "−3"],
+  [formatNumberOf(1, "record"), "1 record"],
+  [formatNumberOf(0, "record"), "0 records"],
+  [formatAge(-5), "0 s"],
+  [formatAge(59_999), "59 s"],
+  [formatAge(60_000), "1 min"],
+  [formatAge(3_599_999), "59 min"],
+  [formatAge(7_200_000), "2 h"],
+  [formatAge(7_500_000), "2 h 5 min"],
+  [formatAge(172_800_000), "2 d"],
   [formatPercent(undefined), "–"],
   [formatPercent(0), "0.0 %"],
   [formatPercent(9.96), "10 %"],

@@ -119,6 +119,33 @@ describe("the poller", () => {
     expect(states.at(-1)).toBe("live");
   });
 
+  const slowJob: Job = {
+    everyMs: 10_000,
+    run: async () => {
+      asked.push("slow");
+      await new Promise<void>((resolve) => timers.after(8_000, resolve));
+      return fail("slow");
+    },
+  };
+
+  it("does not take one slow question for the server being away, while others are answered", async () => {
+    start(slowJob, job("a", 5_000));
+    await timers.advance(60_000);
+    expect(states).toEqual(["live"]);
+    expect(asked.filter((name) => name === "slow")).toHaveLength(4);
+    expect(asked.filter((name) => name === "a")).toHaveLength(13);
+  });
+
+  it("takes the server for away where nothing is answered in time, and finds it back by any question", async () => {
+    answers = { a: fail("slow") };
+    start(slowJob, job("a", 5_000));
+    await timers.advance(60_000);
+    expect(states).toEqual(["live", "unreachable"]);
+    answers = {};
+    await timers.advance(60_000);
+    expect(states).toEqual(["live", "unreachable", "live"]);
+  });
+
   it("stops on a refused key until it is started again", async () => {
     answers = { a: fail("unauthorized") };
     const poller = start(job("a", 1_000), job("b", 1_000));

@@ -11,6 +11,8 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PartitionConsumer } from "../../functions/objects/partition-consumer.ts";
 import { wakeAll } from "../../functions/consume.ts";
+import { deploymentOf } from "../../functions/deployment.ts";
+import { spillStatus } from "../../functions/spill.ts";
 import worker from "../../functions/worker.ts";
 import { streamStoreOf } from "../../functions/storage.ts";
 import { failKafka, healKafka } from "../support/worker/kafka-control.ts";
@@ -355,21 +357,76 @@ describe("dead letters", () => {
 });
 
 describe("claims", () => {
-  it("are dropped once an hour, a day behind what everybody has read", async () => {
+  const hour = Math.floor(Date.now() / 3_600_000);
+  const put = env.DB.prepare(
+    "INSERT OR REPLACE INTO claims (key, word, attempt, bits, hour) VALUES (?, 0, 0, 1, ?)",
+  );
+  const left = async () => {
+    const { results } = await env.DB.prepare(
+      "SELECT key FROM claims WHERE key IN ('old', 'new') ORDER BY key",
+    ).all();
+    return results.map(({ key }) => key);
+  };
+  const at = (time: string) => () => Date.parse(`2026-11-21T10:${time}Z`);
+
+  beforeEach(async () => {
     for (const signal of ["logs", "metrics", "events", "traces"] as const)
       await wakeAndDrain(`${signal}.raw`, signal);
-    const hour = Math.floor(Date.now() / 3_600_000);
-    const put = env.DB.prepare("INSERT INTO claims (key, word, attempt, bits, hour) VALUES (?, 0, 0, 1, ?)");
     await env.DB.batch([put.bind("old", hour - 26), put.bind("new", hour - 23)]);
-    const left = async () => {
-      const { results } = await env.DB.prepare(
-        "SELECT key FROM claims WHERE key IN ('old', 'new') ORDER BY key",
-      ).all();
-      return results.map(({ key }) => key);
-    };
-    await wakeAll(env, Date.parse("2026-11-21T10:06:59Z"));
+  });
+
+  it("are dropped every ten minutes, a day behind what everybody has read", async () => {
+    await wakeAll(env, at("16:59"));
     expect(await left()).toEqual(["new", "old"]);
-    await wakeAll(env, Date.parse("2026-11-21T10:07:00Z"));
+    await wakeAll(env, at("17:00"));
+    expect(await left()).toEqual(["new"]);
+    await env.DB.batch([put.bind("old", hour - 26)]);
+    await wakeAll(env, at("07:59"));
+    expect(await left()).toEqual(["new"]);
+  });
+
+  it("stay while what the spillway sent on after an outage may be unread", async () => {
+    const deployment = deploymentOf(env);
+    await spillStatus(env, deployment);
+    const shard = env.SPILLWAY.getByName("shard-0");
+    await runInDurableObject(shard, (_, { storage }) => {
+      storage.sql.exec("INSERT INTO drained VALUES (?, ?)", hour + 1, (hour - 30) * 3_600_000);
+    });
+    await wakeAll(env, at("07:00"));
+    expect(await left()).toEqual(["new", "old"]);
+    await runInDurableObject(shard, (_, { storage }) => void storage.sql.exec("DELETE FROM drained"));
+    await wakeAll(env, at("07:00"));
+    expect(await left()).toEqual(["new"]);
+  });
+
+  it("are judged by what the spillway holds before it is asked how far all is read", async () => {
+    const seen: string[] = [];
+    const watched = {
+      ...env,
+      SPILLWAY: {
+        getByName: (name: string) => {
+          const stub = env.SPILLWAY.getByName(name);
+          return {
+            wake: async (shard: number) => await stub.wake(shard),
+            status: async (shard: number) => {
+              const told = await stub.status(shard);
+              await scheduler.wait(10);
+              seen.push("spillway");
+              return told;
+            },
+          };
+        },
+      },
+      DB: {
+        prepare: (sql: string) => {
+          if (sql.includes("FROM offsets WHERE substr")) seen.push("progress");
+          return env.DB.prepare(sql);
+        },
+      },
+    } as unknown as Env;
+    await wakeAll(watched, at("07:00"));
+    const shards = deploymentOf(env).config.SPILL_SHARDS;
+    expect(seen).toEqual([...Array.from({ length: shards }, () => "spillway"), "progress"]);
     expect(await left()).toEqual(["new"]);
   });
 });

@@ -3,7 +3,7 @@ import { abortAllDurableObjects, env, runDurableObjectAlarm, runInDurableObject 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { claimKey } from "../../functions/idempotency.ts";
 import type { IdempotencyKeys } from "../../functions/objects/idempotency-keys.ts";
-import { bodyHash, CLAIM_MS, claimHash, contentBatch } from "../../lib/ingest/idempotency.ts";
+import { bodyHash, CLAIM_MS, claimHash, contentBatch, keyedBatch } from "../../lib/ingest/idempotency.ts";
 import { StoredClaims } from "../../lib/ingest/stored-claims.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -104,6 +104,15 @@ describe("an object that is away", () => {
     });
     expect(await claim("a", "one")).toBe("unknown");
     expect(warn.mock.calls.join()).toMatch(/idempotency_unknown/);
+  });
+});
+
+describe("the batch of a key", () => {
+  it("is another one for another body: a key that is free again has nothing taken for a repeat", () => {
+    const batch = keyedBatch("nightly", bytes("monday"));
+    expect(batch).toMatch(/^nightly\/[0-9a-f]{32}$/);
+    expect(keyedBatch("nightly", bytes("monday"))).toBe(batch);
+    expect(keyedBatch("nightly", bytes("tuesday"))).not.toBe(batch);
   });
 });
 

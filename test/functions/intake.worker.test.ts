@@ -27,9 +27,11 @@ describe("accepting", () => {
     });
   });
 
-  it("uses the Idempotency-Key as the batch, and refuses one that cannot be", async () => {
+  it("makes the batch of the Idempotency-Key and the body, and refuses one that cannot be", async () => {
     const response = await postJson("/api/v1/logs", { message: "a" }, { "Idempotency-Key": "batch-1" });
-    expect(await response.json()).toMatchObject({ batch: "batch-1" });
+    expect(await response.json()).toMatchObject({
+      batch: expect.stringMatching(/^batch-1\/[0-9a-f]{32}$/),
+    });
     for (const key of ["ü", "x".repeat(256)]) {
       const refused = await postJson("/api/v1/logs", { message: "a" }, { "Idempotency-Key": key });
       expect(await problemOf(refused)).toMatchObject({ status: 400, code: "invalid_header" });

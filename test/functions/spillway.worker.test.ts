@@ -38,6 +38,7 @@ afterEach(async () => {
   await runInDurableObject(stub, (_, { storage }) => {
     storage.sql.exec("DELETE FROM messages");
     storage.sql.exec("DELETE FROM totals");
+    storage.sql.exec("DELETE FROM drained");
   });
   await abortAllDurableObjects();
   await clusterOf(env).noteSpill(shard, false);
@@ -280,15 +281,20 @@ describe("a full shard", () => {
     expect(await append(numbered(5, 10))).toEqual(kept);
   });
 
-  it("by age, too", async () => {
+  it("by age, too, of the topic alone that has waited for so long", async () => {
     await breakKafka();
     const ageMs = deployment.config.SPILL_MAX_AGE_MS;
-    expect(await append(numbered(0, 1, { receivedMs: Date.now() - ageMs + 60_000 }))).toEqual(kept);
-    expect(await append(numbered(1, 2, { receivedMs: Date.now() - ageMs - 1 }))).toEqual(kept);
-    expect(await append(numbered(2, 3), "behind")).toMatchObject({
-      value: { outcome: "full", reason: expect.stringMatching(/SPILL_MAX_AGE_MS/) },
-    });
-    expect(await stub.status(shard)).toMatchObject({ value: { messages: 2 } });
+    const missing = `missing.${crypto.randomUUID()}`;
+    const old = { topic: missing, receivedMs: Date.now() - ageMs - 1 };
+    expect(await append(numbered(0, 1, old))).toEqual(kept);
+    expect(await append(numbered(1, 2))).toEqual(kept);
+    expect(await append(numbered(2, 3), "behind")).toEqual(kept);
+    const more = [...numbered(3, 4), ...numbered(4, 5, { topic: missing })];
+    for (const why of ["behind", "failed"] as const)
+      expect(await append(more, why)).toMatchObject({
+        value: { outcome: "full", reason: expect.stringMatching(`${missing}.*SPILL_MAX_AGE_MS`) },
+      });
+    expect(await stub.status(shard)).toMatchObject({ value: { messages: 3 } });
   });
 });
 
@@ -304,7 +310,8 @@ describe("a message that Kafka refuses for itself", () => {
     await drained();
     expect(await logOf(0)).toEqual([0, 5]);
     const status = await spillStatus(env, deployment);
-    expect(status).toMatchObject({ messages: 1, records: 7, refused: 1, isComplete: true });
+    // Nothing of it is in the log, so nothing need be kept for it.
+    expect(status).toMatchObject({ messages: 1, records: 7, refused: 1, oldestMs: null, isComplete: true });
     expect(status.byTenant).toEqual([{ tenant: "beta", signal: "logs", records: 7 }]);
     expect(status.shards[shard]?.refusals).toMatchObject([{ topic, tenant: "beta", code: "too_large" }]);
     // It waits for somebody, not for Kafka: nothing queues behind it.
@@ -330,6 +337,52 @@ describe("a topic that is missing", () => {
     topic = missing;
     expect((await flushSpill(env, deployment, 5_000)).messages).toBe(0);
     expect(await messagesWith(missing, "/", 7)).toHaveLength(10);
+  });
+});
+
+describe("a status", () => {
+  it("tells how old what was sent on was, of all shards by the hour", async () => {
+    const HOUR = 3_600_000;
+    const other = (shard + 1) % deployment.config.SPILL_SHARDS;
+    const otherStub = env.SPILLWAY.getByName(`shard-${other}`);
+    const receivedMs = Date.now() - 30 * HOUR;
+    const fromMs = Date.now();
+    await append(numbered(0, 3, { receivedMs }));
+    await otherStub.append(other, numbered(3, 6, { receivedMs: receivedMs - HOUR }), "failed");
+    expect((await flushSpill(env, deployment, 5_000)).messages).toBe(0);
+    const { drained: told, shards } = await spillStatus(env, deployment);
+    expect(Math.min(...told.map(({ oldestMs }) => oldestMs))).toBe(receivedMs - HOUR);
+    // Two where the hour ended in between.
+    expect(new Set(told.map(({ untilMs }) => untilMs)).size).toBe(told.length);
+    for (const { untilMs } of told) expect(untilMs).toSatisfy((ms) => ms > fromMs && ms % HOUR === 0);
+    expect(shards[shard]).not.toHaveProperty("drained");
+    await runInDurableObject(otherStub, (_, { storage }) => void storage.sql.exec("DELETE FROM drained"));
+  });
+});
+
+describe("a shard beyond the settings' count", () => {
+  it("is told, woken and flushed as long as it holds messages", async () => {
+    shard = deployment.config.SPILL_SHARDS + 3;
+    stub = env.SPILLWAY.getByName(`shard-${shard}`);
+    await breakKafka();
+    await append(numbered(0, 10));
+    const status = await spillStatus(env, deployment);
+    expect(status).toMatchObject({ messages: 10, isComplete: true });
+    expect(status.shards).toHaveLength(deployment.config.SPILL_SHARDS + 1);
+    expect(status.shards.at(-1)).toMatchObject({ shard, messages: 10 });
+    await runInDurableObject(stub, async (_, { storage }) => await storage.deleteAlarm());
+    await abortAllDurableObjects();
+    stub = env.SPILLWAY.getByName(`shard-${shard}`);
+    await healKafka();
+    await wakeSpill(env, deployment);
+    await expect
+      .poll(async () => await stub.status(shard), { timeout: 10_000 })
+      .toMatchObject({ value: { messages: 0 } });
+    await append(numbered(10, 20));
+    expect((await flushSpill(env, deployment, 5_000)).messages).toBe(0);
+    expect(await messagesWith(topic, "/", PARTITIONS)).toHaveLength(20);
+    await expect.poll(isTold).toBe(false);
+    expect((await spillStatus(env, deployment)).shards).toHaveLength(deployment.config.SPILL_SHARDS);
   });
 });
 

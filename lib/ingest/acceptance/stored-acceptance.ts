@@ -102,6 +102,7 @@ export class StoredAcceptance {
   /** @param tenant undefined: the sums of all */
   read(tenant: string | undefined, nowMs: number): AcceptanceTotals {
     const { sql } = this.#store;
+    this.#clamp(nowMs);
     const columns = "SELECT tenant, signal, accepted, unconfirmed FROM totals";
     const rows = (
       tenant === undefined
@@ -147,10 +148,16 @@ export class StoredAcceptance {
     return row?.sequence;
   }
 
+  /** What was opened ahead was told by a clock that has been set back since; it would not be lost for as long. */
+  #clamp(nowMs: number): void {
+    this.#store.sql.exec("UPDATE open_intervals SET opened_ms = ?1 WHERE opened_ms > ?1", nowMs);
+  }
+
   /** Isolates that ended are summed up after an hour, so that the table stays small; they remain shown. */
   #prune(nowMs: number): void {
-    if (nowMs - this.#prunedMs < PRUNE_INTERVAL_MS) return;
+    if (nowMs >= this.#prunedMs && nowMs - this.#prunedMs < PRUNE_INTERVAL_MS) return;
     this.#prunedMs = nowMs;
+    this.#clamp(nowMs);
     const { sql } = this.#store;
     const beforeMs = nowMs - REMEMBERED_MS;
     sql.exec("DELETE FROM deliveries WHERE at_ms < ?", beforeMs);

@@ -1,5 +1,6 @@
 // The tokens that an isolate holds of one bucket, lease by lease, oldest first: spent from there, and gone with each
 // lease's time.
+import { isWithin } from "../../kafka/timer.ts";
 import { LEASE_USE_MS, type LeaseReturn } from "./lease.ts";
 import { DIMENSIONS, type Amounts, type Dimension } from "./limits.ts";
 
@@ -20,7 +21,7 @@ export class HeldLeases {
   }
 
   expire(nowMs: number): void {
-    this.#leases = this.#leases.filter(({ sentAtMs }) => nowMs < sentAtMs + LEASE_USE_MS);
+    this.#leases = this.#leases.filter(({ sentAtMs }) => isWithin(sentAtMs, LEASE_USE_MS, nowMs));
   }
 
   sum(dimension: Dimension): number {

@@ -1,7 +1,7 @@
 // An isolate's side of one bucket: spends what was lent to it, and asks the object only when that runs out or runs
 // old. Holds plain data, never a promise, so it may live in module scope; every call of a request goes by that
 // request's own ports.
-import type { Timer } from "../../kafka/timer.ts";
+import { isWithin, type Timer } from "../../kafka/timer.ts";
 import {
   LEASE_RENEW_MS,
   LEASE_SETTLE_MS,
@@ -48,7 +48,8 @@ export type Taken = (
 };
 
 interface Refusal {
-  untilMs: number;
+  sinceMs: number;
+  retryAfterMs: number;
   dimension: Dimension;
   need: Amounts;
 }
@@ -71,7 +72,7 @@ export class LeaseClient {
   #left: Amounts = {};
   #state: ClusterState | undefined;
   #refusal: Refusal | undefined;
-  #failedUntilMs = Number.NEGATIVE_INFINITY;
+  #failedMs = Number.NEGATIVE_INFINITY;
 
   constructor(bucket: string, limits: QuotaLimits | null, nowMs: number) {
     this.#bucket = bucket;
@@ -105,12 +106,12 @@ export class LeaseClient {
       return this.#granted(this.#isDue(nowMs) ? () => this.#renew(ports) : undefined);
     }
     const refusal = this.#refusal;
-    if (refusal && nowMs < refusal.untilMs && isAtLeast(need, refusal)) {
+    if (refusal && isWithin(refusal.sinceMs, refusal.retryAfterMs, nowMs) && isAtLeast(need, refusal)) {
       // The first to be let through again asks for the others, too.
       add(this.#lined, need);
-      return this.#refused(refusal.dimension, refusal.untilMs - nowMs);
+      return this.#refused(refusal.dimension, refusal.sinceMs + refusal.retryAfterMs - nowMs);
     }
-    return nowMs < this.#failedUntilMs ? this.#failOpen(need, nowMs) : undefined;
+    return this.#hasFailed(nowMs) ? this.#failOpen(need, nowMs) : undefined;
   }
 
   async #takeThere(need: Amounts, ports: LeasePorts): Promise<Taken> {
@@ -126,7 +127,7 @@ export class LeaseClient {
     if (!answer) return this.#failOpen(need, timer.now());
     if (!answer.isGranted) {
       const { dimension, retryAfterMs } = answer;
-      this.#refusal = { untilMs: timer.now() + retryAfterMs, dimension, need };
+      this.#refusal = { sinceMs: timer.now(), retryAfterMs, dimension, need };
       return this.#refused(dimension, retryAfterMs);
     }
     add(this.#taken, need);
@@ -134,7 +135,8 @@ export class LeaseClient {
     const dry = DIMENSIONS.find(
       (dimension) => (lined[dimension] ?? 0) > 0 && (answer.left[dimension] ?? 1) < 1,
     );
-    if (dry) this.#refusal = { untilMs: timer.now() + SLICE_MS, dimension: dry, need: { [dry]: 1 } };
+    if (dry)
+      this.#refusal = { sinceMs: timer.now(), retryAfterMs: SLICE_MS, dimension: dry, need: { [dry]: 1 } };
     return this.#granted(isLending(answer) ? () => this.#settle(answer.id, ports) : undefined);
   }
 
@@ -175,11 +177,12 @@ export class LeaseClient {
     }
     if (this.#askedMs === sentAtMs) this.#askedMs = undefined;
     if (!answer) {
-      this.#failedUntilMs = timer.now() + FAILED_MS;
+      this.#failedMs = timer.now();
       return undefined;
     }
-    this.#failedUntilMs = Number.NEGATIVE_INFINITY;
-    if (sentAtMs >= this.#answeredMs) {
+    this.#failedMs = Number.NEGATIVE_INFINITY;
+    // One that was asked for later may have been answered sooner; one from ahead is of a clock that was set back.
+    if (sentAtMs >= this.#answeredMs || timer.now() < this.#answeredMs) {
       this.#answeredMs = sentAtMs;
       this.#state = answer.state;
       this.#left = answer.left;
@@ -198,7 +201,7 @@ export class LeaseClient {
 
   async #renew(ports: LeasePorts): Promise<void> {
     const nowMs = ports.timer.now();
-    if (this.#isAsking(nowMs) || nowMs < this.#failedUntilMs) return;
+    if (this.#isAsking(nowMs) || this.#hasFailed(nowMs)) return;
     const extra = this.#wanted({}, DIMENSIONS, nowMs);
     // What comes in while the answer is on its way is met by what is kept.
     const spanMs = Math.max(1, nowMs - this.#sinceMs);
@@ -223,7 +226,7 @@ export class LeaseClient {
 
   /** Nothing is due for a trickle: it asks when it needs. */
   #isDue(nowMs: number): boolean {
-    if (this.#isAsking(nowMs) || nowMs < this.#failedUntilMs || (this.#taken.requests ?? 0) < 2) return false;
+    if (this.#isAsking(nowMs) || this.#hasFailed(nowMs) || (this.#taken.requests ?? 0) < 2) return false;
     const isOld = nowMs >= this.#answeredMs + LEASE_RENEW_MS;
     return isOld || (this.limits !== null && this.#held.sum("requests") * 4 < this.#lent);
   }
@@ -245,13 +248,17 @@ export class LeaseClient {
     return extra;
   }
 
+  #hasFailed(nowMs: number): boolean {
+    return isWithin(this.#failedMs, FAILED_MS, nowMs);
+  }
+
   #isAsking(nowMs: number): boolean {
-    return this.#askedMs !== undefined && nowMs < this.#askedMs + ASK_DEADLINE_MS;
+    return this.#askedMs !== undefined && isWithin(this.#askedMs, ASK_DEADLINE_MS, nowMs);
   }
 
   /** A lease also carries the state, so that without a fresh answer nothing passes, limited or not. */
   #isFresh(nowMs: number): boolean {
-    return nowMs < this.#answeredMs + LEASE_USE_MS;
+    return isWithin(this.#answeredMs, LEASE_USE_MS, nowMs);
   }
 
   #limitedPart(need: Amounts): Amounts {

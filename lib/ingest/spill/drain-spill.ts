@@ -40,8 +40,8 @@ export interface NextPage {
 /** Answers at once. */
 export interface SpillQueue {
   page(next: NextPage): HeldMessage[];
-  /** These are acknowledged. */
-  remove(ids: readonly number[]): void;
+  /** These are acknowledged, and stand in the log since then or before. */
+  remove(ids: readonly number[], nowMs: number): void;
   /** These wait no longer, and are to be tried again at `againMs`. */
   refuse(ids: readonly number[], code: KafkaErrorCode, error: string, againMs: number): void;
   /** The refused that were to be tried again until then. */
@@ -61,7 +61,7 @@ export interface DrainPorts {
   partitionsOf(topic: string): Promise<number>;
   /** How a call went, as far as Kafka's health goes. */
   called(isOk: boolean): void;
-  /** Messages were written; one place for each partition. */
+  /** Messages were written; for each partition the place of the first of them. */
   grown(places: Grown[]): void;
   now(): number;
 }
@@ -241,10 +241,14 @@ class Drain {
 
   #acknowledge(topic: string, written: readonly Written[]): void {
     if (written.length === 0) return;
-    this.#ports.queue.remove(written.map(({ id }) => id));
+    const ids = written.map(({ id }) => id);
+    this.#ports.queue.remove(ids, this.#ports.now());
     this.result.sent += written.length;
-    const ends = new Map(written.map(({ partition, offset }) => [partition, offset]));
-    this.#ports.grown([...ends].map(([partition, offset]) => ({ topic, partition, offset })));
+    // The first: a group that begins with the latest begins there.
+    const firsts = new Map<number, number>();
+    for (const { partition, offset } of written)
+      firsts.set(partition, Math.min(offset, firsts.get(partition) ?? offset));
+    this.#ports.grown([...firsts].map(([partition, offset]) => ({ topic, partition, offset })));
   }
 
   #refuse(ids: readonly number[], { code, message }: KafkaError): void {

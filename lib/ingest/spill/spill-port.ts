@@ -57,7 +57,7 @@ export interface SpillSums {
   messages: number;
   records: number;
   bytes: number;
-  /** When the oldest of it was received, epoch ms; null: nothing is held. */
+  /** When the oldest of those that wait was received, epoch ms, the refused left out; null: none waits. */
   oldestMs: number | null;
   /** Of `messages`: those that Kafka refuses for themselves. */
   refused: number;
@@ -71,11 +71,21 @@ export interface ShardSpill extends SpillSums {
   refusals: Refusal[];
 }
 
+/** What was sent on within an hour: all of it stands in the log by `untilMs`, and may be unread. */
+export interface Drained {
+  /** The end of that hour. */
+  untilMs: number;
+  /** When the oldest of it was received. */
+  oldestMs: number;
+}
+
 export interface SpillStatus extends SpillSums {
   /** False: a shard could not be asked, and what it holds is in none of the sums. */
   isComplete: boolean;
   shards: ShardSpill[];
   byTenant: TenantSpill[];
+  /** Of all shards, by the hour. */
+  drained: Drained[];
 }
 
 /** Non-negative, so that modulo any count of partitions gives Kafka's partition (partitioner.ts). */

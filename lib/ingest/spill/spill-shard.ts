@@ -7,7 +7,7 @@ import { systemTiming, type Timing } from "../../kafka/retry.ts";
 import { within } from "../../kafka/timer.ts";
 import type { KafkaTransport } from "../../kafka/transport.ts";
 import { drainSpill, type DrainResult, type Grown } from "./drain-spill.ts";
-import type { Appended, ShardSpill, SpillMessage, SpillReason, TenantSpill } from "./spill-port.ts";
+import type { Appended, Drained, ShardSpill, SpillMessage, SpillReason, TenantSpill } from "./spill-port.ts";
 import { heldBytesOf, type StoredQueue } from "./stored-queue.ts";
 
 /** What one alarm may do: a free plan allows 50 outgoing calls an invocation. */
@@ -56,6 +56,7 @@ export interface ShardPorts {
 
 export interface ShardReport extends ShardSpill {
   byTenant: TenantSpill[];
+  drained: Drained[];
 }
 
 /** A topic that could not be drained. */
@@ -122,6 +123,7 @@ export class SpillShard {
       error,
       refusals: queue.refusals(),
       byTenant: queue.byTenant(),
+      drained: queue.drained(),
     };
   }
 
@@ -284,10 +286,12 @@ export class SpillShard {
     const bytes = messages.reduce((sum, message) => sum + heldBytesOf(message), queue.bytes);
     if (bytes > limits.maxBytes)
       return `shard ${this.#shard} of the spillway holds ${queue.bytes} bytes of at most ${limits.maxBytes}: ${mend} SPILL_MAX_BYTES`;
-    const oldestMs = queue.oldestWaitingMs;
-    const ageMs = oldestMs === null ? 0 : this.#timing.now() - oldestMs;
-    if (ageMs >= limits.maxAgeMs)
-      return `shard ${this.#shard} of the spillway has held messages for ${Math.round(ageMs / 1000)} s, and for ${limits.maxAgeMs / 1000} s at most: ${mend} SPILL_MAX_AGE_MS`;
+    // By topic: one that cannot be drained is no reason to refuse the others.
+    for (const topic of new Set(messages.map((one) => one.topic))) {
+      const ageMs = this.#timing.now() - (queue.firstWaitingMs(topic) ?? Infinity);
+      if (ageMs >= limits.maxAgeMs)
+        return `shard ${this.#shard} of the spillway has held messages of ${topic} for ${Math.round(ageMs / 1000)} s, and for ${limits.maxAgeMs / 1000} s at most: ${mend} SPILL_MAX_AGE_MS`;
+    }
     return undefined;
   }
 

@@ -6,7 +6,16 @@ import type { SqlStore } from "../../kafka/embedded/sql-store.ts";
 import { sentBytesOf } from "../../kafka/request-size.ts";
 import type { Signal } from "../../telemetry/signal.ts";
 import type { HeldMessage, NextPage, RefusedMessage, SpillQueue } from "./drain-spill.ts";
-import { keyHash, type Refusal, type SpillMessage, type SpillSums, type TenantSpill } from "./spill-port.ts";
+import { DrainedHours } from "./drained-hours.ts";
+import { Totals, type Total } from "./totals.ts";
+import {
+  keyHash,
+  type Drained,
+  type Refusal,
+  type SpillMessage,
+  type SpillSums,
+  type TenantSpill,
+} from "./spill-port.ts";
 
 /** What a message takes beside its key and value: names, numbers, three B-trees (measured: 100 bytes, without gaps). */
 const ROW_BYTES = 150;
@@ -49,16 +58,15 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
 `;
 
-/** Of one tenant and signal, or a change to it. */
-type Total = { tenant: string; signal: string; messages: number; records: number; bytes: number };
-
 export class StoredQueue implements SpillQueue {
   readonly #store: SqlStore;
+  readonly #drained: DrainedHours;
   #bytes: number;
 
   constructor(store: SqlStore) {
     this.#store = store;
     store.sql.exec(SCHEMA);
+    this.#drained = new DrainedHours(store);
     this.#bytes = this.#one<{ bytes: number }>("SELECT COALESCE(SUM(bytes), 0) AS bytes FROM totals").bytes;
   }
 
@@ -140,17 +148,21 @@ export class StoredQueue implements SpillQueue {
       }));
   }
 
-  remove(ids: readonly number[]): void {
+  remove(ids: readonly number[], nowMs: number): void {
     const removed = new Totals();
+    let oldestMs = Infinity;
     this.#store.transactionSync(() => {
-      const rows = this.#store.sql.exec<{ tenant: string; signal: string; records: number; bytes: number }>(
+      const rows = this.#store.sql.exec<Omit<Total, "messages"> & { received: number }>(
         `DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))
-         RETURNING tenant, signal, records, bytes`,
+         RETURNING tenant, signal, records, bytes, received_ms AS received`,
         JSON.stringify(ids),
       );
-      for (const { tenant, signal, records, bytes } of rows.toArray())
+      for (const { tenant, signal, records, bytes, received } of rows.toArray()) {
         removed.add({ tenant, signal, messages: -1, records: -records, bytes: -bytes });
+        oldestMs = Math.min(oldestMs, received);
+      }
       this.#addTotals(removed);
+      if (oldestMs < Infinity) this.#drained.note(oldestMs, nowMs);
     });
     this.#bytes += removed.bytes;
   }
@@ -207,14 +219,30 @@ export class StoredQueue implements SpillQueue {
     return oldest?.received_ms ?? null;
   }
 
+  /** When the first of a topic's was received that wait; null: none does. */
+  firstWaitingMs(topic: string): number | null {
+    const [first] = this.#store.sql
+      .exec<{ received_ms: number }>(
+        `SELECT received_ms FROM messages INDEXED BY waiting
+         WHERE code IS NULL AND topic = ? ORDER BY id LIMIT 1`,
+        topic,
+      )
+      .toArray();
+    return first?.received_ms ?? null;
+  }
+
+  /** What was sent on, by the hour. */
+  drained(): Drained[] {
+    return this.#drained.list();
+  }
+
   sums(): SpillSums {
     return {
       ...this.#one<Pick<SpillSums, "messages" | "records" | "bytes">>(
         `SELECT COALESCE(SUM(messages), 0) AS messages, COALESCE(SUM(records), 0) AS records,
            COALESCE(SUM(bytes), 0) AS bytes FROM totals`,
       ),
-      oldestMs: this.#one<{ oldest: number | null }>("SELECT MIN(received_ms) AS oldest FROM messages")
-        .oldest,
+      oldestMs: this.oldestWaitingMs,
       refused: this.#one<{ refused: number }>(
         "SELECT COUNT(*) AS refused FROM messages WHERE code IS NOT NULL",
       ).refused,
@@ -267,27 +295,4 @@ export class StoredQueue implements SpillQueue {
 /** What a message counts against the limit on size. */
 export function heldBytesOf({ key, value }: SpillMessage): number {
   return key.length + value.length + ROW_BYTES;
-}
-
-/** Changes by tenant and signal. */
-class Totals {
-  readonly #totals = new Map<string, Total>();
-  bytes = 0;
-
-  add(change: Total): void {
-    this.bytes += change.bytes;
-    // No tenant has a space in it.
-    const name = `${change.tenant} ${change.signal}`;
-    const total = this.#totals.get(name);
-    if (!total) this.#totals.set(name, { ...change });
-    else {
-      total.messages += change.messages;
-      total.records += change.records;
-      total.bytes += change.bytes;
-    }
-  }
-
-  [Symbol.iterator](): Iterator<Total> {
-    return this.#totals.values();
-  }
 }

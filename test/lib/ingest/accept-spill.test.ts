@@ -29,6 +29,7 @@ const prepared = (keys: readonly string[], bytes = 10): Prepared => ({
 });
 
 interface World {
+  isCounted?: boolean;
   state?: KafkaClusterState;
   partitions?: number | KafkaError;
   kafka?: (records: readonly ProduceRecord[], call: number) => ProduceOutcome[] | Promise<never>;
@@ -66,6 +67,7 @@ async function accept(what: Prepared, world: World = {}) {
   const outcome = await produceMessages(what, {
     transport,
     topic: "logs.raw",
+    isCounted: world.isCounted ?? true,
     partitions: world.partitions ?? 3,
     tenant: "acme",
     signal: "logs",
@@ -206,6 +208,12 @@ describe("when Kafka fails", () => {
   });
 });
 
+it("keeps records that are no part of the ledger as none", async () => {
+  const outcome = await accept(prepared(["0a"]), { state: OPEN, isCounted: false });
+  expect(outcome).toMatchObject({ accepted: 1, spilled: 1 });
+  expect(outcome.appended[0]?.messages[0]?.records).toBe(0);
+});
+
 describe("behind what is kept", () => {
   const state = { ...HEALTHY, spilled: [0] };
 
@@ -242,23 +250,42 @@ describe("behind what is kept", () => {
   });
 
   it.each([
-    ["full", FULL, { reason: "spill_full", retryAfterMs: 30_000 }],
-    ["away", AWAY, { reason: "kafka_unavailable", retryAfterMs: undefined }],
+    ["full", OPEN, FULL, { reason: "spill_full", retryAfterMs: 30_000 }, 0],
+    ["holding messages, and away", state, AWAY, { reason: "kafka_unavailable", retryAfterMs: undefined }, 1],
   ] as const)(
-    "the shard is %s: Kafka is tried, once, and what it does not take is not kept",
-    async (_, refusal, told) => {
-      const taken = await accept(prepared(["0a"]), { state: OPEN, spillway: () => refusal });
-      expect(taken.statuses).toEqual(["ok"]);
-      const refused = await accept(prepared(["0a"]), {
-        state: OPEN,
-        spillway: () => refusal,
-        kafka: failing("unavailable"),
-      });
-      expect(refused.produced).toHaveLength(1);
-      expect(refused.appended).toHaveLength(1);
-      expect(refused.verdicts.map(retryOf)).toEqual([{ ...told, code: "unavailable" }]);
+    "nothing goes to Kafka where the shard is %s: it would overtake what is held",
+    async (_, known, refusal, told, unconfirmed) => {
+      const outcome = await accept(prepared(["0a"]), { state: known, spillway: () => refusal });
+      expect(outcome.produced).toEqual([]);
+      expect(outcome.verdicts.map(retryOf)).toEqual([{ ...told, code: "unavailable" }]);
+      expect(outcome).toMatchObject({ accepted: 0, unconfirmed });
     },
   );
+
+  it("the shard is away, and held nothing: Kafka is tried, once, and what it does not take is not kept", async () => {
+    const taken = await accept(prepared(["0a"]), { state: OPEN, spillway: () => AWAY });
+    expect(taken.statuses).toEqual(["ok"]);
+    const refused = await accept(prepared(["0a"]), {
+      state: OPEN,
+      spillway: () => AWAY,
+      kafka: failing("unavailable"),
+    });
+    expect(refused.produced).toHaveLength(1);
+    expect(refused.appended).toHaveLength(1);
+    expect(refused.verdicts.map(retryOf)).toEqual([
+      { reason: "kafka_unavailable", retryAfterMs: undefined, code: "unavailable" },
+    ]);
+  });
+
+  it("each shard is asked where what is known is old", async () => {
+    const old = { ...HEALTHY, isOld: true };
+    const outcome = await accept(prepared(["0a", "1a"]), {
+      state: old,
+      spillway: (shard) => (shard === 0 ? KEPT : DIRECT),
+    });
+    expect(outcome.statuses).toEqual(["spilled", "ok"]);
+    expect(outcome.produced).toEqual([["1a"]]);
+  });
 });
 
 describe("without a partition count", () => {

@@ -44,6 +44,7 @@ async function produce(what: Prepared, answer: Answer) {
   const outcome = await produceMessages(what, {
     transport,
     topic: "logs.raw",
+    isCounted: true,
     partitions: 3,
     tenant: "acme",
     signal: "logs",

@@ -13,6 +13,7 @@ import {
   phaseOf,
   PROBE_LEASE_MS,
   PROBE_WAIT_MS,
+  UntoldCalls,
   WINDOW_MS,
   type Breaker,
 } from "../../../lib/kafka/breaker.ts";
@@ -134,10 +135,12 @@ describe("half-open", () => {
     expect(times).toEqual([2_000, 4_000, 8_000, 16_000, MAX_OPEN_MS, MAX_OPEN_MS, MAX_OPEN_MS, MAX_OPEN_MS]);
   });
 
-  it("goes by the larger part of a probe that went both ways", () => {
+  it("is over only where nothing failed: what went well beside a failure may be of the time before", () => {
     const { breaker } = askToTry(openBreaker(), halfOpenMs);
-    expect(phaseOf(noteCalls(breaker, { ok: 2, failed: 1 }, halfOpenMs, LONGEST), halfOpenMs)).toBe("closed");
-    expect(phaseOf(noteCalls(breaker, { ok: 1, failed: 1 }, halfOpenMs, LONGEST), halfOpenMs)).toBe("open");
+    expect(phaseOf(noteCalls(breaker, { ok: 9, failed: 1 }, halfOpenMs, LONGEST), halfOpenMs)).not.toBe(
+      "closed",
+    );
+    expect(phaseOf(noteCalls(breaker, { ok: 1, failed: 0 }, halfOpenMs, LONGEST), halfOpenMs)).toBe("closed");
   });
 });
 
@@ -213,5 +216,45 @@ describe("whatever happens", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+it("does not stay open for as long as a clock was set back", () => {
+  let breaker = noteCalls(closedBreaker(), { ok: 0, failed: 3 }, T0, 0.5);
+  expect(phaseOf(breaker, T0)).toBe("open");
+  expect(phaseOf(breaker, T0 - 3_600_000)).toBe("half-open");
+  const asked = askToTry(breaker, T0 + 2_000);
+  expect(asked.answer).toEqual({ ok: true });
+  breaker = asked.breaker;
+  expect(askToTry(breaker, T0 + 2_100).answer.ok).toBe(false);
+  expect(askToTry(breaker, T0 - 3_600_000).answer.ok).toBe(true);
+});
+
+describe("what an isolate tells", () => {
+  it("is nothing as long as all goes well, and with a failure all that went well before it", () => {
+    const untold = new UntoldCalls();
+    for (let i = 0; i < 50; i++) expect(untold.reportOf(OK, true, T0 + i)).toBeUndefined();
+    expect(untold.reportOf(FAILED, true, T0 + 60)).toEqual({ ok: 50, failed: 1 });
+    expect(untold.reportOf(FAILED, true, T0 + 70)).toEqual({ ok: 0, failed: 1 });
+    untold.reportOf(OK, true, T0 + 80);
+    expect(untold.reportOf(FAILED, true, T0 + 80 + WINDOW_MS)).toEqual({ ok: 0, failed: 1 });
+  });
+
+  it("is each call's own outcome while the breaker is not closed", () => {
+    const untold = new UntoldCalls();
+    untold.reportOf(OK, true, T0);
+    expect(untold.reportOf(FAILED, false, T0)).toEqual(FAILED);
+    expect(untold.reportOf(OK, false, T0)).toEqual(OK);
+    expect(untold.reportOf({ ok: 0, failed: 0 }, false, T0)).toBeUndefined();
+  });
+
+  it("does not open the breaker by one partition of many", () => {
+    const untold = new UntoldCalls();
+    let breaker = closedBreaker();
+    for (let i = 0; i < 120; i++) {
+      const report = untold.reportOf(i % 12 === 0 ? FAILED : OK, true, T0 + i * 10);
+      if (report) breaker = noteCalls(breaker, report, T0 + i * 10, 0.5);
+    }
+    expect(breaker.isOpen).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 // Where a drain reads from: marks that tell a topic made anew, epochs, what is told of an idle partition.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newDrainMemory } from "../../../lib/stream/drain.ts";
-import { markOf } from "../../../lib/stream/identity.ts";
+import { isMarkOf, markOf } from "../../../lib/stream/identity.ts";
 import { claimHorizonMs } from "../../../lib/stream/prune.ts";
 import { resumePartition } from "../../../lib/stream/resume.ts";
 import type { Progress } from "../../../lib/storage/storage.ts";
@@ -229,16 +229,16 @@ describe("claims", () => {
     }));
 
   it("are dropped 24 hours behind the slowest partition and the oldest spill, whatever the clock says", () => {
-    expect(claimHorizonMs(progress(100, 90), owned, null)).toBe(66 * HOUR);
-    expect(claimHorizonMs(progress(100, 90), owned, 80 * HOUR)).toBe(56 * HOUR);
-    expect(claimHorizonMs(progress(100, 90, 1), owned, 95 * HOUR)).toBe(66 * HOUR);
+    expect(claimHorizonMs(progress(100, 90), owned, null, [])).toBe(66 * HOUR);
+    expect(claimHorizonMs(progress(100, 90), owned, 80 * HOUR, [])).toBe(56 * HOUR);
+    expect(claimHorizonMs(progress(100, 90, 1), owned, 95 * HOUR, [])).toBe(66 * HOUR);
   });
 
   it("stay where a partition was never read, or nothing is known", () => {
-    expect(claimHorizonMs(progress(100), owned, null)).toBeUndefined();
-    expect(claimHorizonMs(progress(100, 0), owned, null)).toBeUndefined();
-    expect(claimHorizonMs(progress(100, 24), owned, null)).toBeUndefined();
-    expect(claimHorizonMs(progress(100, 90), [], null)).toBeUndefined();
+    expect(claimHorizonMs(progress(100), owned, null, [])).toBeUndefined();
+    expect(claimHorizonMs(progress(100, 0), owned, null, [])).toBeUndefined();
+    expect(claimHorizonMs(progress(100, 24), owned, null, [])).toBeUndefined();
+    expect(claimHorizonMs(progress(100, 90), [], null, [])).toBeUndefined();
   });
 });
 
@@ -254,6 +254,13 @@ describe("a mark", () => {
       { offset: 1, key: null, value: bytes("") },
     ].map(markOf);
     expect(new Set(marks).size).toBe(marks.length);
-    expect(marks[0]).toMatch(/^[0-9a-f]{16}$/);
+    expect(marks[0]).toMatch(/^1:[0-9a-f]{16}$/);
+  });
+
+  it("of another place says nothing: who moved the position knew of no marks", () => {
+    const left = markOf({ offset: 4, key: null, value: null });
+    expect([3, 4, 5, 40].map((offset) => isMarkOf(left, offset))).toEqual([false, true, false, false]);
+    // As the first ones were written.
+    expect(isMarkOf("fd8d1e2fed333e38", 4)).toBe(false);
   });
 });

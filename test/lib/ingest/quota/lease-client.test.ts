@@ -118,6 +118,29 @@ describe("a refusal", () => {
     expect((await client.take(ONE, ports)).isGranted).toBe(true);
   });
 
+  it("does not outlast a clock that is set back, nor does a lease or a failure", async () => {
+    const { client, ports, world } = open(quotaLimits({ requestsPerSecond: 1, burst: 1 }));
+    expect((await client.take(ONE, ports)).isGranted).toBe(true);
+    expect((await client.take(ONE, ports)).isGranted).toBe(false);
+    const asked = world.asks.length;
+    world.nowMs -= 20_000;
+    await client.take(ONE, ports);
+    expect(world.asks.length).toBe(asked + 1);
+
+    const other = open(null);
+    await other.client.take(ONE, other.ports);
+    other.world.state = { breaker: "open" };
+    other.world.nowMs -= 20_000;
+    expect((await other.client.take(ONE, other.ports)).state).toEqual({ breaker: "open" });
+
+    const failed = open(null);
+    failed.world.mode = "throws";
+    await failed.client.take(ONE, failed.ports);
+    failed.world.mode = "well";
+    failed.world.nowMs -= 20_000;
+    expect((await failed.client.take(ONE, failed.ports)).isFailedOpen).toBe(false);
+  });
+
   it("of a large need does not refuse a small one", async () => {
     const { client, ports } = open(quotaLimits({ requestsPerSecond: 1, burst: 10, recordsPerSecond: 10 }));
     expect((await client.take({ records: 60 }, ports)).isGranted).toBe(true);

@@ -78,7 +78,10 @@ describe("sums", () => {
       queue.append(messages.slice(0, 40));
       queue.append(messages.slice(40));
       const ids = queue.page(NEXT).map(({ id }) => id);
-      queue.remove(ids.filter((id) => id % 4 !== 0));
+      queue.remove(
+        ids.filter((id) => id % 4 !== 0),
+        0,
+      );
       queue.refuse(ids.slice(-1), "too_large", "too large", 9_000);
       const left = messages.filter((_, i) => (ids[i] ?? 0) % 4 === 0);
       const sum = (of: (one: SpillMessage) => number) => left.reduce((total, one) => total + of(one), 0);
@@ -86,7 +89,7 @@ describe("sums", () => {
         messages: left.length,
         records: sum(({ records }) => records),
         bytes: sum(heldBytesOf),
-        oldestMs: Math.min(...left.map(({ receivedMs }) => receivedMs)),
+        oldestMs: Math.min(...left.slice(0, -1).map(({ receivedMs }) => receivedMs)),
         refused: 1,
       };
       expect(queue.sums()).toEqual(expected);
@@ -97,7 +100,7 @@ describe("sums", () => {
       const again = new StoredQueue(store);
       expect(again.sums()).toEqual(expected);
       expect(again.bytes).toBe(expected.bytes);
-      queue.remove(ids);
+      queue.remove(ids, 0);
       expect(queue.sums()).toEqual({ messages: 0, records: 0, bytes: 0, oldestMs: null, refused: 0 });
       expect(queue.byTenant()).toEqual([]);
       expect(queue.bytes).toBe(0);
@@ -108,8 +111,8 @@ describe("sums", () => {
     await withQueue((queue) => {
       queue.append([message("a", "1"), message("a", "2")]);
       const [first] = queue.page(NEXT);
-      queue.remove([first!.id]);
-      queue.remove([first!.id]);
+      queue.remove([first!.id], 0);
+      queue.remove([first!.id], 0);
       expect(queue.sums()).toMatchObject({ messages: 1, records: 1 });
     });
   });
@@ -128,6 +131,43 @@ describe("sums", () => {
   });
 });
 
+describe("what was sent on", () => {
+  const HOUR = 3_600_000;
+  const DAY = 24 * HOUR;
+
+  it("is told by the hour, as old as the oldest of it, by the next life too", async () => {
+    await withQueue((queue, store) => {
+      queue.append([5_000, 3_000, 4_000, 7_000].map((receivedMs) => message("k", "v", { receivedMs })));
+      const [a, b, c, d] = queue.page(NEXT).map(({ id }) => id);
+      expect(queue.drained()).toEqual([]);
+      queue.remove([a!, b!], 100 * HOUR);
+      queue.remove([c!], 101 * HOUR - 1);
+      queue.remove([d!], 101 * HOUR);
+      // They are gone by now.
+      queue.remove([a!, b!], 102 * HOUR);
+      const told = [
+        { untilMs: 101 * HOUR, oldestMs: 3_000 },
+        { untilMs: 102 * HOUR, oldestMs: 7_000 },
+      ];
+      expect(queue.drained()).toEqual(told);
+      expect(new StoredQueue(store).drained()).toEqual(told);
+    });
+  });
+
+  it("is forgotten after seven days", async () => {
+    await withQueue((queue) => {
+      queue.append(Array.from({ length: 3 }, () => message("k", "v")));
+      const [a, b, c] = queue.page(NEXT).map(({ id }) => id);
+      const hours = () => queue.drained().map(({ untilMs }) => untilMs / HOUR);
+      queue.remove([a!], 100 * HOUR);
+      queue.remove([b!], 100 * HOUR + 7 * DAY);
+      expect(hours()).toEqual([101, 269]);
+      queue.remove([c!], 101 * HOUR + 7 * DAY);
+      expect(hours()).toEqual([269, 270]);
+    });
+  });
+});
+
 describe("the refused", () => {
   it("wait no longer, are told, and come up when their time has come", async () => {
     await withQueue((queue) => {
@@ -140,7 +180,7 @@ describe("the refused", () => {
       queue.refuse([second!.id], "rejected", "HTTP 422", 7_000);
       expect(valuesOf(queue)).toEqual(["1", "3"]);
       expect(queue.oldestWaitingMs).toBe(1_000);
-      expect(queue.sums()).toMatchObject({ messages: 3, refused: 1, oldestMs: 500 });
+      expect(queue.sums()).toMatchObject({ messages: 3, refused: 1, oldestMs: 1_000 });
       expect(queue.refusals()).toEqual([
         {
           topic: "logs.raw",
@@ -154,9 +194,12 @@ describe("the refused", () => {
       expect(queue.refusedAgainMs).toBe(7_000);
       expect(queue.refusedUntil(6_999, 10)).toEqual([]);
       expect(queue.refusedUntil(7_000, 10)).toMatchObject([{ id: second!.id, topic: "logs.raw" }]);
-      queue.remove(queue.page(NEXT).map(({ id }) => id));
+      queue.remove(
+        queue.page(NEXT).map(({ id }) => id),
+        0,
+      );
       expect(queue.holds()).toBe(false);
-      expect(queue.sums().messages).toBe(1);
+      expect(queue.sums()).toMatchObject({ messages: 1, oldestMs: null });
     });
   });
 
@@ -164,7 +207,7 @@ describe("the refused", () => {
     await withQueue((queue) => {
       queue.append([message("a", "1")]);
       const [first] = queue.page(NEXT);
-      queue.remove([first!.id]);
+      queue.remove([first!.id], 0);
       queue.append([message("a", "2")]);
       expect(queue.page(NEXT)[0]!.id).toBeGreaterThan(first!.id);
     });

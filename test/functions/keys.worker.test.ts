@@ -1,4 +1,5 @@
 // Who is let in, and to what: credentials, scopes, tenants; and the keys' administration over the API, against real D1.
+// One file, since each case of the administration ends in who is let in.
 import { createExecutionContext, env, waitOnExecutionContext } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import worker from "../../functions/worker.ts";

@@ -1,6 +1,6 @@
 // Remote write as a sender sees it, Kafka left out: headers, body, records, answer. The cases carry the names of the
 // public compliance suite for receivers (github.com/prometheus/compliance, remotewrite/receiver), all 39 of them, and
-// hold us to what it asks: code, and the three counts of what was written.
+// hold us to what it asks: code, and the three counts of what was written. In one file, to be laid beside that suite.
 import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { answerRemoteWrite, remoteWriteForm } from "../../functions/remote-write.ts";

@@ -1,5 +1,5 @@
 // The rest-v2 transport against what each kind of proxy answers to produces and questions, one case for each difference
-// between them. Sources of the answers: rest-v2-stand-ins.ts. Reads: rest-v2-instances.test.ts.
+// between them, side by side on purpose. Sources of the answers: rest-v2-stand-ins.ts. Reads: rest-v2-instances.test.ts.
 import { describe, expect, it } from "vitest";
 import type { ProduceRecord } from "../../../lib/kafka/transport.ts";
 import {

@@ -1,5 +1,6 @@
 // The rest-v3 transport and the answers of real proxies. Bodies are those of confluentinc/kafka-rest: the examples of
-// api/v3/openapi.yaml, and what Errors, StreamingResponse and KafkaExceptionMapper (rest-utils) write.
+// api/v3/openapi.yaml, and what Errors, StreamingResponse and KafkaExceptionMapper (rest-utils) write. Long, since
+// every answer is a case: what one change of the transport must still read stands in one place.
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";

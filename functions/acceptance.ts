@@ -2,10 +2,10 @@
 // are written, tells their verdicts, and answers once the keeper of the totals knows that this isolate has some.
 import { AcceptanceTally, MAX_UNREPORTED, type Accepted, type Hold } from "../lib/ingest/acceptance/tally.ts";
 import { emptyTotals, addTotals, type AcceptanceTotals } from "../lib/ingest/acceptance/totals.ts";
-import { within } from "../lib/kafka/timer.ts";
 import { logger } from "../lib/observability/logger.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf } from "./deployment.ts";
+import { callObject } from "./object-call.ts";
 
 /** Objects that share the isolates. Fewer of them later would leave the totals of the others out. */
 const SHARDS = 4;
@@ -88,10 +88,7 @@ export class Acceptance {
   async #open(): Promise<void> {
     const opening = tally.opening();
     if (!opening || this.#isAway || isAway()) return;
-    const answer = await withinDeadline(
-      OPEN_DEADLINE_MS,
-      async () => await ownShard(this.#env).open(opening),
-    );
+    const answer = await callObject(OPEN_DEADLINE_MS, async () => await ownShard(this.#env).open(opening));
     if (answer.ok) return tally.opened(opening);
     this.#isAway = true;
     awayUntilMs = Date.now() + AWAY_MS;
@@ -109,7 +106,7 @@ export async function readAcceptance(env: Env, tenant: string | undefined): Prom
   await deliver(env);
   const answers = await Promise.all(
     Array.from({ length: SHARDS }, (_, shard) =>
-      withinDeadline(SHARD_DEADLINE_MS, async () => await shardOf(env, shard).read(tenant ?? null)),
+      callObject(SHARD_DEADLINE_MS, async () => await shardOf(env, shard).read(tenant ?? null)),
     ),
   );
   const totals = emptyTotals();
@@ -134,7 +131,7 @@ async function deliver(env: Env): Promise<void> {
     const delivery = tally.next(Date.now());
     if (!delivery) return;
     // oxlint-disable-next-line no-await-in-loop -- the next has its number only when this one is confirmed
-    const answer = await withinDeadline(SHARD_DEADLINE_MS, async () => await ownShard(env).deliver(delivery));
+    const answer = await callObject(SHARD_DEADLINE_MS, async () => await ownShard(env).deliver(delivery));
     if (!answer.ok) {
       logger.warn("acceptance_not_delivered", { sequence: delivery.sequence, message: answer.message });
       return;
@@ -148,15 +145,3 @@ const isAway = () => Date.now() < awayUntilMs;
 const shardOf = (env: Env, shard: number) => env.ACCEPTANCE.getByName(`shard-${shard}`);
 
 const ownShard = (env: Env) => shardOf(env, Number.parseInt(tally.isolate().slice(0, 8), 16) % SHARDS);
-
-/** An object that is away, or late, is an answer too. */
-async function withinDeadline<T>(
-  timeoutMs: number,
-  call: () => Promise<T>,
-): Promise<T | { ok: false; message: string }> {
-  try {
-    return await within(timeoutMs, call(), () => new Error(`no answer within ${timeoutMs} ms`));
-  } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
-  }
-}

@@ -1,11 +1,11 @@
 // What this isolate counts, and its way into the totals of the whole deployment: by waitUntil behind answers, never in
 // their way. Module scope holds plain data only; each delivery's promise belongs to the invocation that makes it.
-import { within } from "../lib/kafka/timer.ts";
 import type { KafkaTransport } from "../lib/kafka/transport.ts";
 import { addCounts, type Counts } from "../lib/observability/counts.ts";
 import { Flusher } from "../lib/observability/flusher.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { Registry } from "../lib/observability/registry.ts";
+import { callObject } from "./object-call.ts";
 import type { ShardTotals } from "./objects/edge-counters.ts";
 
 /** Objects that share the isolates. Fewer of them later would leave the totals of the others out. */
@@ -43,7 +43,7 @@ export async function flushNow(env: Env): Promise<void> {
     if (!flush) return;
     const shard = Number.parseInt(flusher.isolate().slice(0, 8), 16) % SHARDS;
     // oxlint-disable-next-line no-await-in-loop -- the next has its number only when this one is confirmed
-    const merged = await withinDeadline(async () => await shardOf(env, shard).merge(flush));
+    const merged = await callObject(SHARD_DEADLINE_MS, async () => await shardOf(env, shard).merge(flush));
     if (!merged.ok) {
       logger.warn("edge_flush_failed", { sequence: flush.sequence, message: merged.message });
       return;
@@ -61,7 +61,9 @@ export interface DeploymentTotals extends ShardTotals {
 export async function readTotals(env: Env): Promise<DeploymentTotals> {
   await flushNow(env);
   const answers = await Promise.all(
-    Array.from({ length: SHARDS }, (_, i) => withinDeadline(async () => await shardOf(env, i).read())),
+    Array.from({ length: SHARDS }, (_, i) =>
+      callObject(SHARD_DEADLINE_MS, async () => await shardOf(env, i).read()),
+    ),
   );
   const counts: Counts = new Map();
   let isolates = 0;
@@ -111,15 +113,3 @@ export function countProduced(transport: KafkaTransport, registry: Registry = ed
 }
 
 const shardOf = (env: Env, shard: number) => env.EDGE_COUNTERS.getByName(`shard-${shard}`);
-
-type Failed = { ok: false; message: string };
-
-/** An object that is away, or late, is an answer too. */
-async function withinDeadline<T>(call: () => Promise<T>): Promise<T | Failed> {
-  try {
-    const late = () => new Error(`no answer within ${SHARD_DEADLINE_MS} ms`);
-    return await within(SHARD_DEADLINE_MS, call(), late);
-  } catch (error) {
-    return { ok: false, message: error instanceof Error ? error.message : String(error) };
-  }
-}

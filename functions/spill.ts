@@ -9,6 +9,7 @@ import {
   type TenantSpill,
 } from "../lib/ingest/spill/spill-port.ts";
 import type { ShardReport } from "../lib/ingest/spill/spill-shard.ts";
+import { ownBytes } from "../lib/kafka/hosted.ts";
 import { within } from "../lib/kafka/timer.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { clusterOf } from "./cluster.ts";
@@ -123,9 +124,4 @@ async function gather(
     byTenant: [...tenants.values()],
     drained: [...hours.values()],
   };
-}
-
-/** A view would cross to the other side with all of the buffer that it looks into. */
-function ownBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }

@@ -174,7 +174,8 @@ export function withOwnBytes<T extends FetchedRecord | ProduceRecord>(record: T)
   };
 }
 
-function ownBytes(bytes: Uint8Array | null): Uint8Array | null {
+/** A view would cross to another object with all of the buffer that it looks into. */
+export function ownBytes<T extends Uint8Array | null>(bytes: T): T | Uint8Array {
   return bytes === null || bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }
 

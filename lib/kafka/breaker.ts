@@ -15,7 +15,7 @@ export const MIN_FAILURES = 3;
 const MIN_SHARE = 0.5;
 /** How long it stays open at most: the first time, and after many failed trials. */
 export const FIRST_OPEN_MS = 1_000;
-export const MAX_OPEN_MS = 30_000;
+export const MAX_OPEN_MS = 10_000;
 /** And at least, whatever chance says. */
 export const MIN_OPEN_MS = 100;
 /** A probe that has not told how it went by then is given up, and another one may go. */

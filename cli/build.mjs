@@ -159,7 +159,14 @@ const targets = {
   },
   cli: { sources: ["cli/weir.ts"], options: forNode({ weir: "cli/weir.ts" }) },
   key: { sources: ["cli/create-key.ts"], options: forNode({ "create-key": "cli/create-key.ts" }) },
-  bench: { sources: ["bench/main.ts"], options: forNode({ bench: "bench/main.ts" }) },
+  bench: {
+    sources: ["bench/main.ts", "bench/consume.ts", "bench/latency.ts"],
+    options: forNode({
+      bench: "bench/main.ts",
+      "bench-consume": "bench/consume.ts",
+      "bench-latency": "bench/latency.ts",
+    }),
+  },
   chaos: {
     sources: ["test/chaos/main.ts"],
     options: {

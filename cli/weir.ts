@@ -5,7 +5,20 @@ import { Api, ApiError, readApiSettings } from "./weir/api.ts";
 import { GLOBAL_OPTIONS, parseCommand, renderHelp, renderOptions, UsageError } from "./weir/command.ts";
 import type { Command, ExitCode } from "./weir/command.ts";
 import { consume } from "./weir/consume.ts";
-import { dlqList, dlqShow } from "./weir/dlq.ts";
+import { alertsNotifierAdd, alertsNotifierDelete, alertsNotifiers } from "./weir/alert-notifiers.ts";
+import { alertsRuleCreate, alertsRuleDelete, alertsRules, alertsRuleTest } from "./weir/alert-rules.ts";
+import { alertsSilence, alertsSilences, alertsUnsilence } from "./weir/alert-silences.ts";
+import { alertsList } from "./weir/alerts.ts";
+import { dlqList, dlqReplay, dlqShow } from "./weir/dlq.ts";
+import {
+  groupsCancel,
+  groupsDescribe,
+  groupsList,
+  groupsPause,
+  groupsReplay,
+  groupsReset,
+  groupsResume,
+} from "./weir/groups.ts";
 import { keysCreate, keysList, keysRevoke, keysRotate } from "./weir/keys.ts";
 import { ledger } from "./weir/ledger.ts";
 import { Output } from "./weir/output.ts";
@@ -20,8 +33,27 @@ const commands: readonly Command[] = [
   consume,
   produce,
   ledger,
+  groupsList,
+  groupsDescribe,
+  groupsPause,
+  groupsResume,
+  groupsReset,
+  groupsReplay,
+  groupsCancel,
   dlqList,
   dlqShow,
+  dlqReplay,
+  alertsList,
+  alertsRules,
+  alertsRuleCreate,
+  alertsRuleTest,
+  alertsRuleDelete,
+  alertsSilences,
+  alertsSilence,
+  alertsUnsilence,
+  alertsNotifiers,
+  alertsNotifierAdd,
+  alertsNotifierDelete,
   keysList,
   keysCreate,
   keysRotate,

@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { problem } from "../lib/http/problem.ts";
 import { OTLP_SIGNALS } from "../lib/telemetry/otlp/request.ts";
+import { alerts } from "./alerts.ts";
 import { clientReports } from "./client-reports.ts";
 import { cors } from "./cors.ts";
 import { deadLetters } from "./dead-letters.ts";
@@ -16,7 +17,9 @@ import { createOpenApi } from "./openapi.ts";
 import { ops } from "./ops.ts";
 import { otlpErrors } from "./otlp.ts";
 import { query } from "./query.ts";
+import { replay } from "./replay.ts";
 import { produceRequestEvents } from "./request-events.ts";
+import { stats } from "./stats.ts";
 import { requestLog } from "./request-log.ts";
 import { answerError, prepare, type AppEnv } from "./request-context.ts";
 import { topics } from "./topics.ts";
@@ -43,7 +46,10 @@ app.route("/", topics);
 app.route("/", keys);
 app.route("/", ledger);
 app.route("/", deadLetters);
+app.route("/", replay);
 app.route("/", groups);
+app.route("/", stats);
+app.route("/", alerts);
 app.route("/", flush);
 app.route(
   "/",

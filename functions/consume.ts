@@ -2,16 +2,20 @@
 // intake pokes those whose log grew; neither a lost poke nor a lost alarm matters.
 import { logger } from "../lib/observability/logger.ts";
 import type { PartitionId } from "../lib/storage/storage.ts";
-import { claimHorizonMs, dropInTime } from "../lib/stream/prune.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
 import type { PartitionConsumer } from "./objects/partition-consumer.ts";
-import { spillStatus, wakeSpill } from "./spill.ts";
 import { streamStoreOf } from "./storage.ts";
+import { knownSubscriptions } from "./subscriptions.ts";
 import { openTransport } from "./transport.ts";
 
 export interface Owned extends PartitionId {
   signal: Signal;
+}
+
+export interface OwnedPartition extends Owned {
+  /** The group, of which `group` is the reader. */
+  name: string;
 }
 
 /**
@@ -19,6 +23,9 @@ export interface Owned extends PartitionId {
  * isolate need not poke it twice within the time.
  */
 export const POKE_WINDOW_MS = 100;
+
+/** What groups there are changes seldom, and a poke that goes to the wrong reader costs nothing. */
+const POKE_KNOWN_MS = 5_000;
 
 export function ownerOf(
   env: Env,
@@ -28,16 +35,18 @@ export function ownerOf(
 }
 
 /** Every partition that is read. While a topic cannot be asked for, the partitions already read stand for it. */
-export async function ownedPartitions(env: Env, deployment: Deployment): Promise<Owned[]> {
+export async function ownedPartitions(env: Env, deployment: Deployment): Promise<OwnedPartition[]> {
+  const subscriptions = await knownSubscriptions(env);
   const transport = openTransport(env, deployment);
   const failures = new Map<string, string[]>();
   const owners = async () =>
     await Promise.all(
-      deployment.subscriptions.map(async ({ group, topic, signal }) => {
+      subscriptions.map(async ({ group, name, topic, signal }) => {
         try {
           const count = await deployment.partitionCounts.of(transport, topic, Date.now());
-          return Array.from({ length: count }, (_, partition): Owned => ({
+          return Array.from({ length: count }, (_, partition): OwnedPartition => ({
             group,
+            name,
             topic,
             signal,
             partition,
@@ -47,12 +56,12 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
           failures.set(message, [...(failures.get(message) ?? []), topic]);
           const progress = await streamStoreOf(env).progress(group);
           return progress
-            .filter((row) => row.topic === topic)
-            .map(({ partition }): Owned => ({ group, topic, signal, partition }));
+            .filter((row) => row.group === group && row.topic === topic)
+            .map(({ partition }): OwnedPartition => ({ group, name, topic, signal, partition }));
         }
       }),
     );
-  let owned: Owned[][];
+  let owned: OwnedPartition[][];
   try {
     owned = await owners();
   } finally {
@@ -64,17 +73,22 @@ export async function ownedPartitions(env: Env, deployment: Deployment): Promise
   return owned.flat();
 }
 
-/** Claims are pruned at minutes 7, 17, 27 and so on: the cron has no memory. */
-const PRUNE_EVERY_MINUTES = 10;
-const PRUNE_MINUTE = 7;
+/** Has all readers of a group read now, from where the store says. */
+export async function wakeGroup(env: Env, name: string): Promise<void> {
+  const owned = await ownedPartitions(env, deploymentOf(env));
+  await wakeOwners(
+    env,
+    owned.filter((one) => one.name === name),
+  );
+}
 
-/** The cron: re-arms every owner and the spillway, and every ten minutes drops claims that nothing can meet any more. */
-export async function wakeAll(env: Env, now = () => Date.now()): Promise<void> {
-  const minute = new Date(now()).getUTCMinutes();
-  const deployment = deploymentOf(env);
-  const [owned] = await Promise.all([ownedPartitions(env, deployment), wakeSpill(env, deployment)]);
+export async function wakeOwners(env: Env, owned: readonly Owned[]): Promise<void> {
   await Promise.all(owned.map((one) => tell("wake", one, () => ownerOf(env, one).wake(one))));
-  if (minute % PRUNE_EVERY_MINUTES === PRUNE_MINUTE) await pruneClaims(env, deployment, owned, now);
+}
+
+/** What their group is to do has changed: none is at a batch any more that it began before. */
+export async function haltOwners(env: Env, owned: readonly Owned[]): Promise<void> {
+  await Promise.all(owned.map((one) => tell("halt", one, () => ownerOf(env, one).halt())));
 }
 
 /** What the scheduled handler is called with, in place of a cron, by what runs the worker on one machine and ends now. */
@@ -86,31 +100,6 @@ export async function restAll(env: Env): Promise<void> {
   await Promise.all(owned.map((one) => tell("rest", one, () => ownerOf(env, one).rest())));
 }
 
-/** Never throws: it is done again in ten minutes. */
-async function pruneClaims(
-  env: Env,
-  deployment: Deployment,
-  owned: readonly Owned[],
-  now: () => number,
-): Promise<void> {
-  try {
-    const store = streamStoreOf(env);
-    // The spillway first: what leaves it meanwhile is still seen in it, however far its partition is read by then.
-    const spill = await spillStatus(env, deployment);
-    // What a shard that could not be asked holds may be older than anything else.
-    if (!spill.isComplete)
-      return logger.warn("claims_not_pruned", { message: "the spillway could not be asked" });
-    const progress = await store.progress(deployment.config.KAFKA_CONSUMER_GROUP);
-    const beforeMs = claimHorizonMs(progress, owned, spill.oldestMs, spill.drained);
-    if (beforeMs === undefined) return;
-    const dropped = await dropInTime((limit) => store.dropClaims(beforeMs, limit), now);
-    if (dropped > 0)
-      logger.info("claims_pruned", { rows: dropped, before: new Date(beforeMs).toISOString() });
-  } catch (error) {
-    logger.error("claims_not_pruned", { message: messageOf(error) });
-  }
-}
-
 const lastPokeMs = new Map<string, number>();
 
 /** Tells the owners that their log grew. Off the critical path; a failure costs a minute of delay at most. */
@@ -120,7 +109,8 @@ export async function pokeOwners(
 ): Promise<void> {
   const nowMs = Date.now();
   const pokes: Promise<void>[] = [];
-  for (const { group, topic, signal } of deploymentOf(env).subscriptions) {
+  for (const { group, topic, signal, isPaused } of await knownSubscriptions(env, POKE_KNOWN_MS)) {
+    if (isPaused) continue;
     for (const { topic: grownTopic, partition, offset } of grown) {
       const name = `${group}/${topic}/${partition}`;
       if (grownTopic !== topic || nowMs - (lastPokeMs.get(name) ?? 0) < POKE_WINDOW_MS) continue;

@@ -9,8 +9,9 @@ import {
   deadLettersShape,
 } from "../lib/http/dead-letter-shape.ts";
 import { problem } from "../lib/http/problem.ts";
-import { checkParameters, nextNames, parseNamePage } from "../lib/query/page.ts";
+import { checkParameters, nextNames, parseNamePage, parseTime } from "../lib/query/page.ts";
 import type { StoredDeadLetter } from "../lib/storage/storage.ts";
+import { nanosToMoment } from "../lib/telemetry/time.ts";
 import { askedTenant } from "./asked-tenant.ts";
 import { defineRoute } from "./define-route.ts";
 import { refuse, type AppEnv } from "./request-context.ts";
@@ -44,10 +45,16 @@ defineRoute(
     const tenant = askedTenant(c);
     if (!tenant.ok) return tenant.error;
     const { limit, after } = page.value;
+    const from = parseTime(url.searchParams.get("from"), "from", Date.now());
+    if (!from.ok) return refuse(c, from.error);
+    const to = parseTime(url.searchParams.get("to"), "to", Date.now());
+    if (!to.ok) return refuse(c, to.error);
     const found = await queryStoreOf(c.env).deadLetters({
       tenant: tenant.value,
       topic: c.req.query("topic"),
       errorType: c.req.query("error_type"),
+      from: isoOf(from.value),
+      to: isoOf(to.value),
       limit,
       after: after === "" ? undefined : after,
     });
@@ -114,8 +121,13 @@ function summaryOf(letter: StoredDeadLetter) {
     offset,
     index,
     group,
+    replays: letter.replays,
   };
 }
+
+/** As the stores compare them. @param nanos since the epoch */
+const isoOf = (nanos: string | undefined) =>
+  nanos === undefined ? undefined : new Date(nanosToMoment(nanos).ms).toISOString();
 
 /** JSON as that, other UTF-8 as text. */
 function readableOf(value: string | null): unknown {

@@ -57,6 +57,7 @@ export interface RouteDefinition<Path extends string = string> {
 export const ROUTE_TAGS = {
   Intake: "Sending telemetry: Weir's own JSON forms, OTLP, Prometheus remote write.",
   Queries: "What was stored. A key sees its own tenant.",
+  Alerts: "Rules over what comes in, what fires, silences, and who is told.",
   Topics: "The topics behind it all and their messages; for operators.",
   Keys: "API keys of a tenant; for its administrators.",
   Operations: "Health, lag, counters, this document.",

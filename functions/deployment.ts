@@ -1,8 +1,8 @@
-// What one deployment is made of, from its environment: settings, topics, groups. Read once an isolate; a wrong
+// What one deployment is made of, from its environment: settings, topics, groups, windows. Read once an isolate; a wrong
 // setting is told in full, once, and stops everything.
 import { DEV_TENANT } from "../lib/auth/api-key.ts";
 import { KeyCache } from "../lib/auth/d1-key-store.ts";
-import { ConfigError, readConfig, type Config } from "../lib/config/config.ts";
+import { ConfigError, readConfig, type Config, type ConfigFault } from "../lib/config/config.ts";
 import { SeriesLimiter } from "../lib/ingest/cardinality/series-limiter.ts";
 import { HotKeys } from "../lib/ingest/hot-keys.ts";
 import type { EdgeRules } from "../lib/ingest/prepared.ts";
@@ -10,14 +10,26 @@ import type { QuotaOptions } from "../lib/ingest/quota/limits.ts";
 import { createScrubber } from "../lib/ingest/scrub/scrubber.ts";
 import { PartitionCounts } from "../lib/kafka/partition-counts.ts";
 import { topicName, type TopicNaming } from "../lib/kafka/topics.ts";
+import type { ProcessOptions } from "../lib/processors/process-rows.ts";
+import { parseServices } from "../lib/processors/services.ts";
+import { parseGroups, type GroupDefinition } from "../lib/stream/groups-setting.ts";
 import { SIGNALS, type Signal } from "../lib/telemetry/signal.ts";
+import { parseWindows, type WindowDefinition } from "../lib/windows/definition.ts";
+import { handlers } from "./handlers/index.ts";
 import { hyperdriveUrl } from "./hyperdrive.ts";
 
 export interface Deployment {
   config: Config;
   naming: TopicNaming;
-  /** What is read, and by which group: one PartitionConsumer for each partition of each. */
-  subscriptions: { group: string; topic: string; signal: Signal }[];
+  /** The topics that are read. */
+  rawTopics: ReadonlyMap<string, Signal>;
+  /** All that there are by the settings; in which epoch each reads the registry says (subscriptions.ts). */
+  groups: readonly GroupDefinition[];
+  /** The group whose results queries see. */
+  storageGroup: string;
+  windows: readonly WindowDefinition[];
+  /** What becomes of logs and events before they are stored. */
+  processing: ProcessOptions;
   keys: KeyCache;
   /** Null: no quota. */
   quotaOf(tenant: string): QuotaOptions | null;
@@ -41,21 +53,7 @@ export function deploymentOf(env: Env): Deployment {
     env: config.ENVIRONMENT,
     overrides: config.topicOverrides,
   };
-  const group = `${config.KAFKA_CONSUMER_GROUP}-storage`;
-  const subscriptions = SIGNALS.map((signal) => ({
-    group,
-    topic: topicName(naming, signal, "raw"),
-    signal,
-  }));
-  const signalOf = new Map<string, Signal>();
-  for (const { topic, signal } of subscriptions) {
-    const other = signalOf.get(topic);
-    if (other !== undefined) {
-      const message = `names the topic of ${other}, too; a topic holds one signal`;
-      throw new ConfigError([{ setting: `KAFKA_TOPIC_${signal.toUpperCase()}`, message }]);
-    }
-    signalOf.set(topic, signal);
-  }
+  const { rawTopics, groups, windows, processing } = readingOf(config, naming);
   const scrubber = createScrubber(config.SCRUB_RULES, config.SCRUB_SALT);
   if (!scrubber.ok) {
     throw new ConfigError(
@@ -75,7 +73,11 @@ export function deploymentOf(env: Env): Deployment {
   const deployment: Deployment = {
     config,
     naming,
-    subscriptions,
+    rawTopics,
+    groups,
+    storageGroup: storageGroupOf(config),
+    windows,
+    processing,
     keys: new KeyCache(),
     quotaOf: (tenant) =>
       isDevelopment && tenant === DEV_TENANT && config.QUOTA_IN_DEVELOPMENT === "off" ? null : quota,
@@ -98,4 +100,57 @@ export function deploymentOf(env: Env): Deployment {
   };
   deployments.set(env, deployment);
   return deployment;
+}
+
+const storageGroupOf = ({ KAFKA_CONSUMER_GROUP: prefix }: Config) => `${prefix}-storage`;
+
+/** @throws ConfigError with every fault at once */
+function readingOf(
+  config: Config,
+  naming: TopicNaming,
+): Pick<Deployment, "rawTopics" | "groups" | "windows" | "processing"> {
+  const faults: ConfigFault[] = [];
+  const rawTopics = new Map<string, Signal>();
+  for (const signal of SIGNALS) {
+    const topic = topicName(naming, signal, "raw");
+    const other = rawTopics.get(topic);
+    if (other !== undefined) {
+      const message = `names the topic of ${other}, too; a topic holds one signal`;
+      faults.push({ setting: `KAFKA_TOPIC_${signal.toUpperCase()}`, message });
+    }
+    rawTopics.set(topic, signal);
+  }
+  const windows = parseWindows(config.WINDOWS);
+  if (!windows.ok) faults.push({ setting: "WINDOWS", message: windows.error });
+  const further = parseGroups(config.CONSUMER_GROUPS ?? "[]", config.KAFKA_CONSUMER_GROUP);
+  if (!further.ok) for (const message of further.error) faults.push({ setting: "CONSUMER_GROUPS", message });
+  const services = parseServices(config.SERVICES);
+  if (!services.ok)
+    for (const { path, message } of services.error)
+      faults.push({ setting: "SERVICES", message: path === "" ? message : `${path} ${message}` });
+  if (faults.length > 0 || !windows.ok || !further.ok || !services.ok) throw new ConfigError(faults);
+  return {
+    rawTopics,
+    groups: [...builtInGroups(config), ...further.value],
+    windows: windows.value,
+    processing: {
+      services: services.value,
+      handlers: new Map(Object.entries(handlers)),
+      logsProcessed: config.LOGS_PROCESSED === "on",
+    },
+  };
+}
+
+function builtInGroups(config: Config): GroupDefinition[] {
+  const startAt = config.KAFKA_AUTO_OFFSET_RESET;
+  const storage: GroupDefinition = {
+    name: storageGroupOf(config),
+    does: "storage",
+    signals: SIGNALS,
+    startAt,
+    isShown: true,
+  };
+  if (config.ALERTING === "off") return [storage];
+  const name = `${config.KAFKA_CONSUMER_GROUP}-alerting`;
+  return [storage, { name, does: "alerting", signals: ["metrics"], startAt, isShown: false }];
 }

@@ -92,6 +92,7 @@ export function countProduced(transport: KafkaTransport, registry: Registry = ed
       const bytes = (key?.length ?? 0) + (value?.length ?? 0);
       registry.observe("kafka_message_size_bytes", { topic }, bytes);
     }
+    const startMs = Date.now();
     try {
       const outcomes = await transport.produce(topic, records);
       const good = outcomes.filter(({ ok }) => ok).length;
@@ -101,6 +102,9 @@ export function countProduced(transport: KafkaTransport, registry: Registry = ed
     } catch (error) {
       sent("failure", records.length);
       throw error;
+    } finally {
+      const seconds = Math.max(0, Date.now() - startMs) / 1000;
+      registry.observe("kafka_produce_time_seconds", { topic }, seconds);
     }
   };
   return new Proxy(transport, {

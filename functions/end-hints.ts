@@ -8,16 +8,17 @@ import type { Deployment } from "./deployment.ts";
 /** @returns by partition; empty where Kafka tells the ends itself, or nothing is known */
 export async function endHints(
   env: Env,
-  { subscriptions }: Deployment,
+  { rawTopics, storageGroup }: Deployment,
   transport: KafkaTransport,
   topic: string,
 ): Promise<Map<number, number>> {
   const hints = new Map<number, number>();
-  const subscription = subscriptions.find((one) => one.topic === topic);
-  if (!subscription || (await transport.capabilities()).endOffsets === "exact") return hints;
+  if (!rawTopics.has(topic) || (await transport.capabilities()).endOffsets === "exact") return hints;
   try {
-    for (const row of await streamStoreOf(env).progress(subscription.group)) {
-      if (row.topic === topic) hints.set(row.partition, row.nextOffset);
+    // Of all epochs of the group: the furthest.
+    for (const row of await streamStoreOf(env).progress(storageGroup)) {
+      if (row.topic !== topic) continue;
+      hints.set(row.partition, Math.max(row.nextOffset, hints.get(row.partition) ?? 0));
     }
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;

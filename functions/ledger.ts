@@ -7,7 +7,8 @@ import type { KafkaTransport } from "../lib/kafka/transport.ts";
 import { balance, verdictOf } from "../lib/query/ledger.ts";
 import { checkParameters } from "../lib/query/page.ts";
 import { discardedByClients } from "../lib/storage/d1-client-reports.ts";
-import type { LedgerRow, Progress } from "../lib/storage/storage.ts";
+import { isReaderOf } from "../lib/storage/groups.ts";
+import type { Progress } from "../lib/storage/storage.ts";
 import { countWaiting, type UnreadPartition } from "../lib/stream/waiting.ts";
 import { askedTenant } from "./asked-tenant.ts";
 import { readAcceptance, type ReadAcceptance } from "./acceptance.ts";
@@ -15,8 +16,10 @@ import { ownedPartitions, type Owned } from "./consume.ts";
 import { defineRoute } from "./define-route.ts";
 import type { Deployment } from "./deployment.ts";
 import { refuse, type AppEnv } from "./request-context.ts";
+import { storageSize } from "./retention.ts";
 import { spillStatus } from "./spill.ts";
 import { streamStoreOf } from "./storage.ts";
+import { countingReaders, subscriptionsOf } from "./subscriptions.ts";
 import { openTransport } from "./transport.ts";
 
 export const ledger = new Hono<AppEnv>();
@@ -65,15 +68,20 @@ async function readLedger(env: Env, deployment: Deployment, tenant: string | und
   const errors: string[] = [];
   const before = await readAcceptance(env, tenant);
   const store = streamStoreOf(env);
-  const groups = new Set(deployment.subscriptions.map(({ group }) => group));
-  const prefix = deployment.config.KAFKA_CONSUMER_GROUP;
-  const progress = (await store.progress(prefix)).filter(({ group }) => groups.has(group));
-  const rows = currentRows(await store.ledger(prefix, tenant), progress);
+  const { storageGroup } = deployment;
+  const readers = countingReaders(await subscriptionsOf(env));
+  const progress = (await store.progress(storageGroup)).filter((one) =>
+    readers.some(({ group, topic }) => group === one.group && topic === one.topic),
+  );
+  // Of all its epochs: what one counted, none after it counts again.
+  const rows = (await store.ledger(storageGroup, tenant)).filter(({ group }) =>
+    isReaderOf(group, storageGroup),
+  );
   const spill = await spillStatus(env, deployment);
   if (!spill.isComplete) errors.push("a shard of the spillway does not answer");
   const transport = openTransport(env, deployment);
   try {
-    const owned = await ownedPartitions(env, deployment);
+    const owned = countedBy(readers, await ownedPartitions(env, deployment));
     const unread: UnreadPartition[] = [];
     for (const one of await Promise.all(owned.map((one) => unreadOf(transport, deployment, one, progress)))) {
       if ("error" in one) errors.push(one.error);
@@ -85,6 +93,7 @@ async function readLedger(env: Env, deployment: Deployment, tenant: string | und
     if (after.errors > 0) errors.push("a keeper of the edge's counts does not answer");
     const expired = expiredMessages(progress);
     return {
+      size: await storageSize(env),
       acceptance: after,
       spilledMessages: spill.isComplete ? spill.messages : null,
       waitingMessages: isKnown
@@ -102,9 +111,7 @@ async function readLedger(env: Env, deployment: Deployment, tenant: string | und
         spilled: spill.isComplete ? spill.byTenant : undefined,
         waiting,
         discarded: await discardedByClients(env.DB, tenant),
-        expired: new Set(
-          deployment.subscriptions.filter(({ topic }) => expired.has(topic)).map(({ signal }) => signal),
-        ),
+        expiredUnread: new Set(readers.filter(({ topic }) => expired.has(topic)).map(({ signal }) => signal)),
         isQuiet: after.open === 0 && before.errors === 0 && isSame(before, after),
       },
     };
@@ -113,10 +120,12 @@ async function readLedger(env: Env, deployment: Deployment, tenant: string | und
   }
 }
 
-/** Of an earlier epoch nothing counts: its group reads all of it anew. */
-function currentRows(rows: readonly LedgerRow[], progress: readonly Progress[]): LedgerRow[] {
-  const epochs = new Map(progress.map((one) => [placeOf(one), one.epoch]));
-  return rows.filter((row) => epochs.get(placeOf(row)) === row.epoch);
+/** The partitions that are read, each once, by the reader that counts. */
+function countedBy(readers: ReturnType<typeof countingReaders>, owned: readonly Owned[]): Owned[] {
+  return readers.flatMap(({ group, topic, signal }) => {
+    const partitions = new Set(owned.filter((one) => one.topic === topic).map(({ partition }) => partition));
+    return [...partitions].map((partition): Owned => ({ group, topic, signal, partition }));
+  });
 }
 
 const placeOf = ({ group, topic, partition }: { group: string; topic: string; partition: number }) =>
@@ -163,6 +172,7 @@ function describe({ acceptance, rows, progress, unread, ...read }: Read): object
   return {
     waiting_messages: read.waitingMessages,
     spilled_messages: read.spilledMessages,
+    storage: read.size ? { bytes: read.size.bytes, limit_bytes: read.size.maxBytes } : null,
     expired_messages: [...read.expired].map(([topic, messages]) => ({ topic, messages })),
     open_intervals: open,
     oldest_open_interval: oldestOpenMs === null ? null : new Date(oldestOpenMs).toISOString(),
@@ -172,7 +182,7 @@ function describe({ acceptance, rows, progress, unread, ...read }: Read): object
     errors: read.errors,
     partitions: rows.map((row) => {
       const { topic, partition, incarnation, epoch, tenant, signal } = row;
-      const { stored, late, dead, deduplicated, redelivered, foreign } = row;
+      const { stored, late, dead, deduplicated, expired, redelivered, foreign } = row;
       const current = progress.find(
         (one) => placeOf(one) === placeOf(row) && one.incarnation === row.incarnation,
       );
@@ -190,6 +200,7 @@ function describe({ acceptance, rows, progress, unread, ...read }: Read): object
         late,
         dead,
         deduplicated,
+        expired,
         redelivered,
         foreign,
       };

@@ -1,10 +1,15 @@
-// GET /metrics: the counters of the whole deployment for Prometheus, and what is kept while Kafka is away. They concern all tenants: `operator` only.
+// GET /metrics: the counters of the whole deployment for Prometheus, what is kept while Kafka is away, and what the
+// consumers have done. They concern all tenants: `operator` only.
 import { Hono } from "hono";
-import { PROMETHEUS_TEXT, renderPrometheus } from "../lib/observability/prometheus-text.ts";
+import { consumerFamilies } from "../lib/observability/consumer-metrics.ts";
+import { PROMETHEUS_TEXT, renderFamilies, renderPrometheus } from "../lib/observability/prometheus-text.ts";
 import { clusterOf } from "./cluster.ts";
+import { readConsumers } from "./consumer-reading.ts";
+import { StorageError } from "../lib/storage/storage.ts";
 import { defineRoute } from "./define-route.ts";
 import { readTotals } from "./edge-metrics.ts";
 import type { AppContext, AppEnv } from "./request-context.ts";
+import { storageSize } from "./retention.ts";
 import { spillStatus } from "./spill.ts";
 
 /** @param flushIntervalMs how long an isolate keeps its counts; the page tells it */
@@ -27,10 +32,12 @@ export function createMetricsPage(flushIntervalMs: (c: AppContext) => number): H
       },
     },
     async (c) => {
-      const [{ counts, isolates, errors }, { breaker }, spill] = await Promise.all([
+      const [{ counts, isolates, errors }, { breaker }, spill, consumers, size] = await Promise.all([
         readTotals(c.env),
         clusterOf(c.env).state(),
         spillStatus(c.env, c.get("deployment")),
+        readConsumers(c.env, c.executionCtx, c.get("deployment")),
+        sizeOrError(c.env),
       ]);
       const oldestMs = spill.oldestMs === null ? 0 : Math.max(0, Date.now() - spill.oldestMs);
       const spillErrors = spill.shards.filter(({ error }) => error !== null).length;
@@ -41,10 +48,22 @@ export function createMetricsPage(flushIntervalMs: (c: AppContext) => number): H
         weir_spill_messages: spill.messages,
         weir_spill_bytes: spill.bytes,
         weir_spill_oldest_seconds: oldestMs / 1000,
-        weir_scrape_errors: errors + spillErrors,
+        weir_storage_bytes: size.bytes,
+        weir_storage_limit_bytes: size.maxBytes,
+        weir_scrape_errors: errors + spillErrors + consumers.errors + size.errors,
       });
-      return c.body(text, 200, { "Content-Type": PROMETHEUS_TEXT });
+      const consumerText = renderFamilies(consumerFamilies(consumers.reading));
+      return c.body(text + consumerText, 200, { "Content-Type": PROMETHEUS_TEXT });
     },
   );
   return page;
+}
+
+async function sizeOrError(env: Env): Promise<{ bytes: number; maxBytes: number; errors: number }> {
+  try {
+    return { bytes: 0, maxBytes: 0, ...(await storageSize(env)), errors: 0 };
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    return { bytes: 0, maxBytes: 0, errors: 1 };
+  }
 }

@@ -12,6 +12,7 @@ import { ownedPartitions, ownerOf, type Owned } from "./consume.ts";
 import { defineRoute } from "./define-route.ts";
 import type { ConsumerStatus } from "./objects/partition-consumer.ts";
 import type { AppEnv } from "./request-context.ts";
+import { knownSubscriptions } from "./subscriptions.ts";
 import { openTransport } from "./transport.ts";
 
 export const ops = new Hono<AppEnv>();
@@ -44,7 +45,8 @@ defineRoute(
   async (c) => {
     const deployment = c.get("deployment");
     const transport = openTransport(c.env, deployment);
-    const topics = [...new Set(deployment.subscriptions.map(({ topic }) => topic))];
+    const topics = [...deployment.rawTopics.keys()];
+    const subscriptions = await knownSubscriptions(c.env);
     const [kafka, { breaker }, spill, consumers] = await Promise.all([
       describeKafka(transport, topics),
       clusterOf(c.env).state(),
@@ -57,7 +59,7 @@ defineRoute(
       kafka_producer: kafka.error === undefined ? "connected" : "disconnected",
       kafka_consumer: consumerState(new Set(consumers.map(({ state }) => state)), kafka.error !== undefined),
       consumer_topics: topics,
-      consumer_handlers: deployment.subscriptions.map(({ group, signal }) => `${group}:${signal}`),
+      consumer_handlers: subscriptions.map(({ group, signal }) => `${group}:${signal}`),
       transport: transport.name,
       ...kafka,
       breaker,

@@ -1,5 +1,5 @@
-// Reading: GET /api/v1/metrics, /metrics/names, /logs, /events, /traces, /traces/{id}. A key sees its own tenant,
-// whatever it asks for.
+// Reading: GET /api/v1/metrics, /metrics/names, /metrics/windows, /logs, /events, /traces, /traces/{id}. A key sees its
+// own tenant, whatever it asks for.
 import { Hono } from "hono";
 import type { z } from "zod";
 import { LABEL_PREFIX, labelsShape } from "../lib/http/page-shape.ts";
@@ -18,6 +18,8 @@ import {
   traceShape,
   tracesQueryShape,
   tracesShape,
+  windowsQueryShape,
+  windowsShape,
 } from "../lib/http/query-shape.ts";
 import {
   checkParameters,
@@ -29,6 +31,7 @@ import {
   type Page,
 } from "../lib/query/page.ts";
 import { queryStoreOf } from "./storage.ts";
+import { aliasedWindows, listWindows } from "./windows.ts";
 import type { Found, PageRequest } from "../lib/storage/storage.ts";
 import { MAX_LABELS } from "../lib/telemetry/limits.ts";
 import { normalizeLevel } from "../lib/telemetry/log.ts";
@@ -52,13 +55,34 @@ defineRoute(
     answers: { 200: { description: "One page", content: metricsShape, headers: ["Link"] } },
   },
   (c) =>
-    list(c, metricsQueryShape, (request) => {
-      const labels: Record<string, string> = {};
-      for (const [name, value] of new URL(c.req.url).searchParams) {
-        if (name.startsWith(LABEL_PREFIX)) labels[name.slice(LABEL_PREFIX.length)] = value;
-      }
-      return queryStoreOf(c.env).metrics({ ...request, name: c.req.query("name"), labels });
-    }),
+    list(
+      c,
+      metricsQueryShape,
+      (request) =>
+        queryStoreOf(c.env).metrics({ ...request, name: c.req.query("name"), labels: labelsOf(c) }),
+      () => aliasedWindows(c, queryStoreOf(c.env), labelsOf(c)),
+    ),
+);
+
+defineRoute(
+  query,
+  {
+    name: "listWindows",
+    method: "get",
+    path: "/api/v1/metrics/windows",
+    scope: "query",
+    tag: "Queries",
+    summary: "Windows of a metric, newest first",
+    description:
+      "Count, sum, extremes and percentiles of each window and series, or of series merged `by` labels; percentiles " +
+      "are off by 1 % at most. A page holds whole windows: more than `limit` results where one window has more.",
+    query: windowsQueryShape,
+    answers: { 200: { description: "One page", content: windowsShape, headers: ["Link"] } },
+  },
+  (c) => {
+    const refused = checkList(c, windowsQueryShape);
+    return refused ?? listWindows(c, queryStoreOf(c.env), labelsOf(c));
+  },
 );
 
 defineRoute(
@@ -207,19 +231,33 @@ function parseMinDuration(text: string | undefined): Result<number | undefined> 
   return ok(Math.round(milliseconds * 1e6));
 }
 
-/** One page of a list: a plain array, newest first, the next page in `Link`. */
+/**
+ * One page of a list: a plain array, newest first, the next page in `Link`.
+ * @param whenEmpty another answer, where nothing is found
+ */
 async function list(
   c: AppContext,
-  { shape }: z.ZodObject,
+  asked: z.ZodObject,
   find: (request: PageRequest) => Promise<Found<object>[]>,
+  whenEmpty?: () => Promise<Response | undefined>,
 ): Promise<Response> {
+  const refused = checkList(c, asked);
+  if (refused) return refused;
+  const url = new URL(c.req.url);
+  const page = parsePage(url.searchParams, Date.now());
+  if (!page.ok) return refuse(c, page.error);
+  const found = await find({ tenant: c.get("principal").tenant, ...page.value });
+  const other = found.length === 0 ? await whenEmpty?.() : undefined;
+  return other ?? answerPage(c, url, page.value, found);
+}
+
+/** Refuses parameters that the list does not know, and more labels than a metric has. */
+function checkList(c: AppContext, { shape }: z.ZodObject): Response | undefined {
   const url = new URL(c.req.url);
   const names = Object.keys(shape).filter((name) => shape[name] !== labelsShape);
   const prefix = names.length < Object.keys(shape).length ? LABEL_PREFIX : undefined;
   const known = checkParameters(url.searchParams, names, prefix);
   if (!known.ok) return refuse(c, known.error);
-  const page = parsePage(url.searchParams, Date.now());
-  if (!page.ok) return refuse(c, page.error);
   const labels = [...url.searchParams.keys()].filter((name) => name.startsWith(LABEL_PREFIX));
   if (labels.length > MAX_LABELS) {
     const { error } = reject(
@@ -229,8 +267,14 @@ async function list(
     );
     return refuse(c, error);
   }
-  const found = await find({ tenant: c.get("principal").tenant, ...page.value });
-  return answerPage(c, url, page.value, found);
+  return undefined;
+}
+
+function labelsOf(c: AppContext): Record<string, string> {
+  const labels: [string, string][] = [];
+  for (const [name, value] of new URL(c.req.url).searchParams)
+    if (name.startsWith(LABEL_PREFIX)) labels.push([name.slice(LABEL_PREFIX.length), value]);
+  return Object.fromEntries(labels);
 }
 
 function answerPage(c: AppContext, url: URL, page: Page, found: { key: Cursor; record: object }[]): Response {

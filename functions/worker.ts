@@ -1,9 +1,11 @@
 // What is deployed: the HTTP routes, the schedule, the Durable Objects.
 import { logger } from "../lib/observability/logger.ts";
 import { app } from "./app.ts";
-import { REST, restAll, wakeAll } from "./consume.ts";
+import { REST, restAll } from "./consume.ts";
+import { wakeAll } from "./schedule.ts";
 
 export { AcceptanceShard } from "./objects/acceptance-shard.ts";
+export { AlertOwner } from "./objects/alert-owner.ts";
 export { ClusterHealth } from "./objects/cluster-health.ts";
 export { EdgeCounters } from "./objects/edge-counters.ts";
 export { IdempotencyKeys } from "./objects/idempotency-keys.ts";

@@ -124,8 +124,8 @@ export async function writeRecords(
   return outcome;
 }
 
-function isRead({ subscriptions }: Deployment, topic: string): boolean {
-  return subscriptions.some((one) => one.topic === topic);
+function isRead({ rawTopics }: Deployment, topic: string): boolean {
+  return rawTopics.has(topic);
 }
 
 /** The answer waits for the account, which is opened while the records are written. */

@@ -1,7 +1,7 @@
-// `weir dlq list`, `show`: what could not be stored by a fault of its own.
+// `weir dlq list`, `show`, `replay`: what could not be stored by a fault of its own.
 import { z } from "zod";
-import type { Command } from "./command.ts";
-import { count, printable } from "./output.ts";
+import { UsageError, type Command } from "./command.ts";
+import { count, printable, type Output } from "./output.ts";
 
 const PATH = "/api/v1/dlq";
 
@@ -109,3 +109,84 @@ export const dlqShow: Command = {
     return 0;
   },
 };
+
+const notDone = z.array(z.object({ id: z.string(), reason: z.string() }));
+
+const replayed = z.looseObject({
+  topic: z.string(),
+  replayed: z.int(),
+  records: z.int(),
+  skipped: notDone,
+  failed: notDone,
+  next: z.string().nullable(),
+});
+
+type Replayed = z.output<typeof replayed>;
+
+export const dlqReplay: Command = {
+  name: "dlq replay",
+  summary: "writes dead letters to their topic again, one or many",
+  positionals: [
+    { name: "TOPIC", required: true },
+    { name: "ID", required: false },
+  ],
+  options: {
+    all: { type: "boolean", summary: "all that came from the topic and were not replayed yet" },
+    from: { type: "string", hint: "TIME", summary: "those that died from then on, 2026-11-21T10:00:00Z" },
+    to: { type: "string", hint: "TIME", summary: "those that died before" },
+    reason: { type: "string", short: "r", hint: "REASON", summary: "of this one, as malformed_json" },
+    again: { type: "boolean", summary: "with --all, --from or --to: those replayed before, too" },
+    "dry-run": { type: "boolean", summary: "says how many there are, and writes nothing" },
+  },
+  notes: [
+    "Nothing is edited. What was stored meanwhile is not stored again; what is bad still dies again.",
+    "",
+    "  weir dlq replay logs.raw weir-storage/logs.raw/0/2/41/-1",
+    "  weir dlq replay logs.raw --from 2026-11-21T10:00:00Z --to 2026-11-21T11:00:00Z",
+  ],
+  async run({ api, positionals: [topic = "", id], args, output, isJson }) {
+    const [from, to] = [args.text("from"), args.text("to")];
+    const ways = [id, args.isSet("all") || undefined, from ?? to].filter((one) => one !== undefined);
+    if (ways.length !== 1) throw new UsageError("needs one of ID, --all, or --from and --to");
+    const reason = args.text("reason");
+    const chosen = {
+      ...(id !== undefined && { ids: [id] }),
+      ...(args.isSet("all") && { all: true }),
+      ...(from !== undefined && { from }),
+      ...(to !== undefined && { to }),
+      ...(reason !== undefined && { error_type: reason }),
+      ...(args.isSet("again") && { again: true }),
+      ...(args.isSet("dry-run") && { dry_run: true }),
+    };
+    const sum: Replayed = { topic, replayed: 0, records: 0, skipped: [], failed: [], next: null };
+    let cursor: string | null = null;
+    do {
+      const body = cursor === null ? chosen : { ...chosen, cursor };
+      const page: Replayed = await api.post(`${PATH}/${encodeURIComponent(topic)}/replay`, body, replayed);
+      sum.topic = page.topic;
+      sum.replayed += page.replayed;
+      sum.records += page.records;
+      sum.skipped.push(...page.skipped);
+      sum.failed.push(...page.failed);
+      cursor = page.next;
+      output.progress(`${count(sum.replayed, "dead letter")} replayed`);
+    } while (cursor !== null && sum.failed.length === 0);
+    sum.next = cursor;
+    output.progress("");
+    if (isJson) await output.json(sum);
+    else await tellReplayed(output, sum, args.isSet("dry-run"));
+    return sum.failed.length > 0 || (id !== undefined && sum.skipped.length > 0) ? 1 : 0;
+  },
+};
+
+async function tellReplayed(output: Output, sum: Replayed, isDry: boolean): Promise<void> {
+  for (const { id, reason } of sum.skipped) output.note(`${printable(id)}: skipped, ${printable(reason)}`);
+  for (const { id, reason } of sum.failed)
+    output.note(`${printable(id)}: failed, ${printable(reason)}; what is left can be replayed again`);
+  const letters = count(sum.replayed, "dead letter");
+  await output.line(
+    isDry
+      ? `${letters} would be written to ${sum.topic}`
+      : `${letters} written to ${sum.topic}, ${count(sum.records, "record")} accepted once more`,
+  );
+}

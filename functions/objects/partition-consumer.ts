@@ -2,7 +2,6 @@
 // is more. It caches its position; should two ever run, the fence in the store lets one of them commit.
 import { DurableObject } from "cloudflare:workers";
 import { KafkaError } from "../../lib/kafka/errors.ts";
-import { topicName } from "../../lib/kafka/topics.ts";
 import type { KafkaTransport } from "../../lib/kafka/transport.ts";
 import { logger } from "../../lib/observability/logger.ts";
 import type { StreamStore } from "../../lib/storage/storage.ts";
@@ -10,9 +9,12 @@ import { drainPartition, newDrainMemory } from "../../lib/stream/drain.ts";
 import { sendOutbox } from "../../lib/stream/outbox.ts";
 import { resumePartition, type Resumed } from "../../lib/stream/resume.ts";
 import type { DrainResult, DrainStep } from "../../lib/stream/run.ts";
-import { POKE_WINDOW_MS, type Owned } from "../consume.ts";
+import { POKE_WINDOW_MS, wakeGroup, type Owned } from "../consume.ts";
 import { deploymentOf, type Deployment } from "../deployment.ts";
+import { advanceSwitches } from "../group-switch.ts";
+import { beginReading, sourceOf, surroundingsOf } from "../reading.ts";
 import { streamStoreOf } from "../storage.ts";
+import { subscriptionOf, type Subscription } from "../subscriptions.ts";
 import { openTransport } from "../transport.ts";
 
 /** Pokes are gathered for this long before reading: fewer, larger commits (measured: 144 ms to queryable). */
@@ -38,6 +40,9 @@ const BACKOFF_MAX_MS = 60_000;
 
 /** An end that was announced and does not come is forgotten after this long. */
 const REST_MS = 10_000;
+
+/** How often a reader that is built beside another looks how far that one is. */
+const FOLLOW_MS = 2_000;
 
 interface StoredStatus {
   state: "running" | "retrying" | "stopped";
@@ -76,6 +81,8 @@ export class PartitionConsumer extends DurableObject<Env> {
   /** Until then no batch is begun. */
   #restUntilMs = 0;
   #underWay: Promise<void> | undefined;
+  /** What the group is to do has changed since it was asked. */
+  #isHalted = false;
 
   /** The log grew, to a message at `offset`: read it soon. Many pokes make one reading. */
   async poke(owned: Owned, offset: number): Promise<void> {
@@ -137,6 +144,12 @@ export class PartitionConsumer extends DurableObject<Env> {
     await this.#underWay?.catch(() => {});
   }
 
+  /** What its group is to do has changed: finishes the batch in hand, and asks before it begins another. */
+  async halt(): Promise<void> {
+    this.#isHalted = true;
+    await this.#underWay?.catch(() => {});
+  }
+
   async #storedStatus(): Promise<StoredStatus> {
     this.#status ??= (await this.ctx.storage.get<StoredStatus>("status")) ?? {
       state: "running",
@@ -157,17 +170,31 @@ export class PartitionConsumer extends DurableObject<Env> {
     this.#armedMs = undefined;
     if (Date.now() < this.#restUntilMs) return await this.#arm(owned, this.#restUntilMs);
     // A failure is settled here, never thrown on, since alarms that fail are given up.
-    let result: DrainResult;
+    let result: DrainResult | undefined;
     try {
-      // Settings changed since: nobody asks for this partition any more. Its position stays in the store.
-      const { subscriptions } = deploymentOf(this.env);
-      if (!subscriptions.some(({ group, topic }) => group === owned.group && topic === owned.topic))
-        return await this.ctx.storage.deleteAll();
-      result = await this.#drain(owned);
+      const isHalted = this.#isHalted;
+      this.#isHalted = false;
+      const subscription = await subscriptionOf(this.env, owned, isHalted ? 0 : undefined);
+      // Nobody asks for this partition any more. Its position stays in the store.
+      if (!subscription) return await this.#forget();
+      // It waits to be woken: by the cron, which finds it paused again, or by who lets it go on.
+      if (subscription.isPaused) return;
+      result = await this.#drain(owned, subscription);
+      if (subscription.building && (!result || result.state === "caught-up")) {
+        await advanceSwitches(this.env, wakeGroup, subscription.name);
+        // The reader that it follows goes on by itself, and tells nobody.
+        await this.#arm(owned, Date.now() + FOLLOW_MS);
+      }
     } catch (error) {
       return await this.#backOff(owned, messageOf(error));
     }
-    await this.#settle(owned, result);
+    if (result) await this.#settle(owned, result);
+  }
+
+  async #forget(): Promise<void> {
+    this.#isKnown = false;
+    this.#memory = newDrainMemory();
+    await this.ctx.storage.deleteAll();
   }
 
   /** Called at each step of the loop; a test that needs a crash at a step overrides it. */
@@ -175,37 +202,27 @@ export class PartitionConsumer extends DurableObject<Env> {
     if (step === "before-fetch") this.#lastFetchMs = Date.now();
   }
 
-  async #drain(owned: Owned): Promise<DrainResult> {
+  /** @returns undefined where there is nothing to be read yet */
+  async #drain(owned: Owned, subscription: Subscription): Promise<DrainResult | undefined> {
     const deployment = deploymentOf(this.env);
-    const { config } = deployment;
     const transport = openTransport(this.env, deployment);
     // A copy: whoever wakes us meanwhile wants the next drain to ask the store, not this one to lose its place.
     const memory = { ...this.#memory };
     const wakes = this.#wakes;
     try {
-      const result = await drainPartition(
-        {
-          ...owned,
-          startAt: config.KAFKA_AUTO_OFFSET_RESET,
-          defaultTenant: config.DEFAULT_TENANT,
-          deadLetterTopic: topicName(deployment.naming, owned.signal, "dlq"),
-          recentOffset: this.#recentOffset,
-        },
-        {
-          transport,
-          store: this.#store(),
-          now: Date.now,
-          sleep: (ms) => scheduler.wait(ms),
-          reached: (step) => this.reached(step),
-          isEnding: () => Date.now() < this.#restUntilMs,
-        },
-        BUDGET,
-        memory,
-      );
+      const reading = { owned, subscription, store: this.#store(), recentOffset: this.#recentOffset };
+      if (!memory.position && !(await beginReading(reading, transport))) return undefined;
+      const deps = {
+        ...(await surroundingsOf(this.env, reading)),
+        transport,
+        reached: (step: DrainStep) => this.reached(step),
+        isEnding: () => this.#isHalted || Date.now() < this.#restUntilMs,
+      };
+      const result = await drainPartition(sourceOf(reading, deployment), deps, BUDGET, memory);
       this.#memory = memory;
       if (result.outgoing > 0) this.#hasOutgoing = true;
       await this.#sendOutgoing(owned, deployment, transport);
-      await this.#mirror(owned, transport);
+      if (!subscription.building) await this.#mirror(owned, subscription.name, transport);
       // Who woke us meanwhile wants it looked up anew.
       if (this.#wakes !== wakes) this.#memory.position = undefined;
       return result;
@@ -248,7 +265,11 @@ export class PartitionConsumer extends DurableObject<Env> {
    * Tells the cluster how far the group has read, so that its consoles show lag. Nothing reads it back: what counts is
    * the position in storage.
    */
-  async #mirror({ group, topic, partition }: Owned, transport: KafkaTransport): Promise<void> {
+  async #mirror(
+    { group: reader, topic, partition }: Owned,
+    group: string,
+    transport: KafkaTransport,
+  ): Promise<void> {
     const next = this.#memory.position?.nextOffset;
     if (next === undefined || next === this.#mirroredOffset || Date.now() < this.#mirrorAgainMs) return;
     this.#mirrorAgainMs = Date.now() + MIRROR_INTERVAL_MS;
@@ -258,7 +279,7 @@ export class PartitionConsumer extends DurableObject<Env> {
       this.#mirroredOffset = next;
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
-      logger.warn("group_offset_not_mirrored", { group, topic, partition, message: error.message });
+      logger.warn("group_offset_not_mirrored", { group: reader, topic, partition, message: error.message });
     }
   }
 
@@ -278,6 +299,8 @@ export class PartitionConsumer extends DurableObject<Env> {
         if (this.#lastFetchMs < this.#lastPokeMs + POKE_WINDOW_MS)
           await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
         if (this.#hasOutgoing) await this.#arm(owned, Math.max(Date.now(), this.#outboxNotBeforeMs));
+        // Windows come to their end though nothing comes.
+        if (result.wakeAtMs !== null) await this.#arm(owned, result.wakeAtMs);
         return;
       case "budget":
       case "fenced":

@@ -136,6 +136,12 @@ function conflicts(present: Record<string, unknown>): ConfigFault[] {
   if (has("KAFKA_REST_TOKEN") && has("KAFKA_REST_USERNAME")) {
     fault("KAFKA_REST_TOKEN", "must not be set beside KAFKA_REST_USERNAME; choose one");
   }
+  if (Number(present.RETENTION_WINDOWS_DAYS ?? 90) < Number(present.RETENTION_RAW_DAYS ?? 7)) {
+    fault(
+      "RETENTION_WINDOWS_DAYS",
+      "must be at least RETENTION_RAW_DAYS: windows are kept no shorter than what they are made of",
+    );
+  }
   const twins = [
     ["KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"],
     ["KAFKA_TOPIC_LOGS", "KAFKA_LOG_TOPIC"],

@@ -198,6 +198,41 @@ export const settingsSchema = z.object({
   SPILL_MAX_AGE_MS: wholeNumber(1_000, 72_000_000)
     .default(43_200_000)
     .describe("once what is kept of a topic is this old, its new records are answered with 503 `spill_full`"),
+  WINDOWS: z
+    .string()
+    .default("1m,5m,1h")
+    .describe(
+      "windows over metrics and spans, with commas between: tumbling `5m`, sliding `5m/1m`, sessions `session:30s` (docs/windows.md)",
+    ),
+  // Below a day, so that a window's final result comes before its raw rows may go.
+  WINDOW_LATENESS_MS: wholeNumber(0, 86_400_000)
+    .default(300_000)
+    .describe(
+      "how long after its end a window's result is called final; what comes later raises its revision",
+    ),
+  METRICS_PROCESSED: onOff
+    .default("on")
+    .describe("`on`: the windows' results are written to the topic `metrics.processed`"),
+  LOGS_PROCESSED: onOff
+    .default("off")
+    .describe("`on`: logs as they were parsed and enriched are written to the topic `logs.processed`"),
+  SERVICES: optionalText.describe(
+    'what is added to the logs of a service: JSON such as `{"api":{"team":"core"}}` (docs/processors.md)',
+  ),
+  CONSUMER_GROUPS: optionalText.describe(
+    "consumer groups beside `storage` and `alerting`: a JSON array of {name, does, signals?, start?} (docs/groups.md)",
+  ),
+  ALERTING: onOff
+    .default("on")
+    .describe("`on`: alert rules are judged, and the consumer group `alerting` reads raw metrics for them"),
+  ALERT_TICK_MS: wholeNumber(1_000, 60_000).default(10_000).describe("how often alert rules are judged"),
+  ALERT_WEBHOOK_SECRET: optionalText.describe("key of the signatures on webhooks of alerts; a secret"),
+  RETENTION_RAW_DAYS: wholeNumber(1, 3_650)
+    .default(7)
+    .describe("for how many days logs, metric points, events and spans are kept, by their own time"),
+  RETENTION_WINDOWS_DAYS: wholeNumber(1, 3_650)
+    .default(90)
+    .describe("for how many days windows are kept; at least RETENTION_RAW_DAYS"),
   DEFAULT_TENANT: z
     .string()
     .regex(/^[a-zA-Z0-9_-]{1,64}$/, "letters, digits, `_`, `-`, at most 64")

@@ -11,10 +11,12 @@ const ledgerLineShape = z
     signal: z.enum(SIGNALS),
     accepted: records.nullable().describe(`answered as accepted, counted at the edge; ${orUnknown}`),
     stored: records,
-    late: records.describe("came too late for their windows, and for the raw tier"),
+    late: records.describe(
+      "came when the day of their time was dropped already; written to the topic `late`",
+    ),
     dead: records.describe("dead letters: they cannot be stored by a fault of their own"),
     deduplicated: records.describe("accepted once more than once, and stored once"),
-    expired: records.describe("0 for now: of what expired unread, the messages are known only"),
+    expired: records.describe("stored once, and dropped at their age since: no part of `stored` any more"),
     spilled: records.nullable().describe(`kept while Kafka is away; ${orUnknown}`),
     waiting: records.nullable().describe(`in the log, not read yet; null: too many to be counted here`),
     difference: z
@@ -39,7 +41,7 @@ const ledgerLineShape = z
         "whether the difference lies where it must; null while it is not settled, or where messages expired unread",
       ),
     redelivered: records.describe("copies in the log of what was accepted once; no part of the balance"),
-    foreign: records.describe("of stored and dead: written to the topic by others, and never accepted"),
+    foreign: records.describe("of the other terms: written to the topic by others, and never accepted"),
     client_discarded: records.describe("what clients say they threw away before sending; their own word"),
   })
   .meta({ id: "LedgerLine" });
@@ -51,9 +53,13 @@ const deploymentShape = z
       .nullable()
       .describe("offsets between what was read and the logs' ends; null: an end is not known"),
     spilled_messages: z.int().nullable(),
+    storage: z
+      .object({ bytes: z.int(), limit_bytes: z.int() })
+      .nullable()
+      .describe("how full the store is: from 90 % on days expire early; null: it has no bound of its own"),
     expired_messages: z
       .array(z.object({ topic: z.string(), messages: z.int() }))
-      .describe("that retention removed before they were read, where there are such"),
+      .describe("that Kafka's retention removed before they were read, where there are such"),
     open_intervals: z.int().describe("of isolates at work: their counts are on their way"),
     oldest_open_interval: z.iso.datetime().nullable(),
     lost_isolates: z.int().describe("that told of no counts within a minute after they had begun to count"),
@@ -83,6 +89,7 @@ const deploymentShape = z
         late: records,
         dead: records,
         deduplicated: records,
+        expired: records,
         redelivered: records,
         foreign: records,
       }),

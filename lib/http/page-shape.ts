@@ -13,6 +13,7 @@ const time = z.union([
   z.iso.datetime({ offset: true }),
   z.string().regex(/^(now|[+-]\d{1,9}[smhdw]|\d{1,19}|-\d{1,10})$/),
 ]);
+export const timeShape = time;
 const timeForms =
   "ISO 8601, relative to now as in `-15m` (s, m, h, d, w), `now`, or seconds, ms, µs or ns since 1970.";
 

@@ -104,8 +104,46 @@ export const metricNamesShape = z.array(
 
 const text = (description: string) => z.string().describe(description).optional();
 
+/** A whole window is the unit: a result is never on two pages. */
+const windowShape = z
+  .looseObject({
+    window_start: z.iso.datetime(),
+    window_end: z.iso.datetime().describe("itself excluded; of a session its last record's time and the gap"),
+    labels: z.record(z.string(), z.string()),
+    revision: z
+      .int()
+      .describe(
+        "grows with each change that was written to `metrics.processed`, summed over what was merged",
+      ),
+    final: z
+      .boolean()
+      .describe("nothing is expected to come any more; late records still raise the revision"),
+    partial: z.literal(true).optional().describe("it ends in the future"),
+  })
+  .describe("and the figures that `agg` names, each a number, or null where the window has none")
+  .meta({ id: "Window" });
+
+export const windowsShape = z.array(windowShape);
+
+export const windowsQueryShape = timedPageShape.extend({
+  name: z
+    .string()
+    .describe(
+      "Of this metric. Without `window` a name such as `cpu_usage_p95_1hour` means the 95th percentile of `cpu_usage` in `1h`.",
+    ),
+  window: text("One of the windows that are kept (the setting WINDOWS), the first of them by default."),
+  agg: text(
+    "Figures, with commas between: count, sum, avg, min, max, last, increase and rate (of counters), and percentiles such as p95, p99.9.",
+  ),
+  by: text("Labels, with commas between: series that agree in them are merged; an empty one merges all."),
+  step: text("Brings tumbling windows to a longer length, a multiple of theirs, as in `6h`."),
+  labels: labelsShape,
+});
+
 export const metricsQueryShape = timedPageShape.extend({
-  name: text("Of this name only."),
+  name: text(
+    "Of this name only. One that no metric has, such as `cpu_usage_avg_5min`, means that figure of the metric's windows: points at their starts.",
+  ),
   labels: labelsShape,
 });
 export const logsQueryShape = timedPageShape.extend({

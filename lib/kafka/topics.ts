@@ -20,7 +20,7 @@ export function topicName(naming: TopicNaming, signal: Signal, stage: Stage): st
 }
 
 /** Alerts have no stages: that part of the template goes, with what parts it from the one before (or behind) it. */
-function alertsTopic(naming: TopicNaming): string {
+export function alertsTopic(naming: TopicNaming): string {
   const { template } = naming;
   const isFirst = template.startsWith("{stage}");
   return render(template.replace(isFirst ? /\{stage\}[^{}]*/ : /[^{}]*\{stage\}/, ""), naming, "alerts", "");

@@ -44,6 +44,12 @@ export const METRICS = {
     labels: { topic },
     buckets: [256, 1_024, 4_096, 16_384, 65_536, 262_144, 700_000, 1_000_000],
   },
+  kafka_produce_time_seconds: {
+    type: "histogram",
+    help: "Time of each produce call to Kafka, failed ones among them.",
+    labels: { topic },
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+  },
   weir_requests_total: {
     type: "counter",
     help: `Requests answered, by the route's pattern. ${DELAY} What an isolate had not given away when it ended is lost: at most that long.`,
@@ -160,9 +166,19 @@ export const METRICS = {
     help: "Age of the oldest message that waits, those that Kafka refuses left out; at SPILL_MAX_AGE_MS new records of its topic are refused.",
     labels: {},
   },
+  weir_storage_bytes: {
+    type: "gauge",
+    help: "Size of the database that the results are in; 0 where it has no bound of its own.",
+    labels: {},
+  },
+  weir_storage_limit_bytes: {
+    type: "gauge",
+    help: "What that database holds at most; near it the oldest raw days go early (docs/retention.md).",
+    labels: {},
+  },
   weir_scrape_errors: {
     type: "gauge",
-    help: "Objects that did not answer this scrape. Of counters the last known totals stand in where this isolate has any; else the sums are too low.",
+    help: "Objects, stores and logs that did not answer this scrape. Of counters the last known totals stand in where this isolate has any; else the sums are too low, or the samples missing.",
     labels: {},
   },
 } as const satisfies Record<string, MetricSpec>;

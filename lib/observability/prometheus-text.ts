@@ -1,5 +1,6 @@
 // The page of metrics in Prometheus' text format, version 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). A
 // family without samples is left out, save a counter without labels, which is 0 then.
+import type { Family } from "./consumer-metrics.ts";
 import { familyOf, SEPARATOR, type Counts } from "./counts.ts";
 import { METRICS, type GaugeName, type MetricName, type MetricSpec } from "./metric-names.ts";
 
@@ -13,10 +14,19 @@ export function renderPrometheus(counts: Counts, gauges: Readonly<Record<GaugeNa
       spec.type === "gauge"
         ? [sample(name, "", gauges[name as GaugeName])]
         : linesOf(name, spec, counts.get(familyOf(name)) ?? new Map());
-    if (lines.length === 0) continue;
-    page += `# HELP ${name} ${escapeHelp(spec.help)}\n# TYPE ${name} ${spec.type}\n${lines.join("\n")}\n`;
+    page += family(name, spec, lines);
   }
   return page;
+}
+
+/** Families that were read elsewhere, in the page's form, to stand behind the counters. */
+export function renderFamilies(families: readonly Family[]): string {
+  return families.map(({ name, spec, series }) => family(name, spec, linesOf(name, spec, series))).join("");
+}
+
+function family(name: string, spec: MetricSpec, lines: readonly string[]): string {
+  if (lines.length === 0) return "";
+  return `# HELP ${name} ${escapeHelp(spec.help)}\n# TYPE ${name} ${spec.type}\n${lines.join("\n")}\n`;
 }
 
 function linesOf(name: string, spec: MetricSpec, series: ReadonlyMap<string, number[]>): string[] {

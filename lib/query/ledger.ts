@@ -13,6 +13,8 @@ interface Committed {
   late: number;
   dead: number;
   deduplicated: number;
+  /** Stored once, and dropped at their age since. */
+  expired: number;
   redelivered: number;
   foreign: number;
 }
@@ -22,22 +24,21 @@ export interface LedgerSources {
   accepted: readonly (Of & { accepted: number; unconfirmed: number })[] | undefined;
   /** Accepted records that may be missing there at most, whosever they are: isolates ended with them. */
   lostAtMost: number;
-  /** As the readers of the log committed; `stored` and `dead` with what others wrote to the topics (`foreign`). */
+  /** As the readers of the log committed; what others wrote to the topics (`foreign`) is in the other terms. */
   committed: readonly (Of & Committed)[];
   spilled: readonly (Of & { records: number })[] | undefined;
   /** Records in the log that nobody has read, but for those of others. */
   waiting: readonly (Of & { records: number })[] | undefined;
   /** What clients say they threw away; no part of the balance. */
   discarded: readonly (Of & { quantity: number })[];
-  /** Signals of whose topics retention removed messages unread: whose records they held is not known. */
-  expired: ReadonlySet<Signal>;
+  /** Signals of whose topics Kafka's retention removed messages unread: whose records they held is not known. */
+  expiredUnread: ReadonlySet<Signal>;
   /** Nothing was accepted while the sources were read. */
   isQuiet: boolean;
 }
 
 export interface LedgerLine extends Of, Committed {
   accepted: number | null;
-  expired: number;
   spilled: number | null;
   waiting: number | null;
   difference: number | null;
@@ -49,7 +50,7 @@ export interface LedgerLine extends Of, Committed {
   client_discarded: number;
 }
 
-const TERMS = ["stored", "late", "dead", "deduplicated", "redelivered", "foreign"] as const;
+const TERMS = ["stored", "late", "dead", "deduplicated", "expired", "redelivered", "foreign"] as const;
 
 /** One line for each tenant and signal of which anything is known, in their order. */
 export function balance(sources: LedgerSources): LedgerLine[] {
@@ -96,17 +97,16 @@ interface Sums extends Of, Committed {
 }
 
 function emptySums(tenant: string, signal: Signal): Sums {
-  const committed = { stored: 0, late: 0, dead: 0, deduplicated: 0, redelivered: 0, foreign: 0 };
+  const committed = { stored: 0, late: 0, dead: 0, deduplicated: 0, expired: 0, redelivered: 0, foreign: 0 };
   return { tenant, signal, ...committed, accepted: 0, unconfirmed: 0, spilled: 0, waiting: 0, discarded: 0 };
 }
 
 function lineOf(sum: Sums, sources: LedgerSources): LedgerLine {
-  const { tenant, signal, stored, late, dead, deduplicated, redelivered, foreign, unconfirmed } = sum;
+  const { tenant, signal, stored, late, dead, deduplicated, expired, redelivered, foreign, unconfirmed } =
+    sum;
   const accepted = sources.accepted ? sum.accepted : null;
   const spilled = sources.spilled ? sum.spilled : null;
   const waiting = sources.waiting ? sum.waiting : null;
-  // Expired records are known as messages only, which were gone before anyone read whose they were.
-  const expired = 0;
   const isKnown = accepted !== null && spilled !== null && waiting !== null;
   const difference = isKnown
     ? accepted + foreign - (stored + late + dead + deduplicated + expired + spilled + waiting)
@@ -127,7 +127,7 @@ function lineOf(sum: Sums, sources: LedgerSources): LedgerLine {
     difference,
     uncertain,
     settled,
-    balanced: settled ? verdict(difference, uncertain, sources.expired.has(signal)) : null,
+    balanced: settled ? verdict(difference, uncertain, sources.expiredUnread.has(signal)) : null,
     redelivered,
     foreign,
     client_discarded: sum.discarded,

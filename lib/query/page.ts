@@ -69,7 +69,7 @@ function parseLimit(text: string | null): Result<number> {
 }
 
 /** ISO 8601, an epoch number, `now`, or relative to now as in `-15m` (s m h d w). */
-function parseTime(text: string | null, name: string, nowMs: number): Result<string | undefined> {
+export function parseTime(text: string | null, name: string, nowMs: number): Result<string | undefined> {
   if (text === null) return ok(undefined);
   if (text === "now") return ok(momentToNanos({ ms: nowMs, subMs: 0 }));
   const relative = /^([+-])(\d{1,9})([smhdw])$/.exec(text);

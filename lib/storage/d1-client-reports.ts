@@ -24,7 +24,7 @@ export async function addClientReport(
 const SUMS = "SELECT tenant, signal, sum(quantity) AS quantity FROM client_reports";
 
 /**
- * All that was ever reported, whatever the reason.
+ * All that was reported and is kept still, whatever the reason.
  * @param tenant undefined: of all
  * @throws StorageError
  */
@@ -42,4 +42,15 @@ export async function discardedByClients(
     signal: row.signal as Signal,
     quantity: Number(row.quantity),
   }));
+}
+
+const DROP = `DELETE FROM client_reports WHERE (tenant, day, signal, reason) IN
+  (SELECT tenant, day, signal, reason FROM client_reports WHERE day < ?1 LIMIT ?2)`;
+
+/** Drops reports of the days before that of `beforeMs`. @returns how many were dropped @throws StorageError */
+export async function dropClientReports(db: D1, beforeMs: number, limit: number): Promise<number> {
+  const { meta } = await withDeadline("dropping client reports", () =>
+    db.prepare(DROP).bind(new Date(beforeMs).toISOString().slice(0, 10), limit).all(),
+  );
+  return meta.changes;
 }

@@ -5,14 +5,20 @@ import { StorageError } from "./storage.ts";
 
 export type D1Value = string | number | null;
 
+export interface D1Answer {
+  results: Record<string, D1Value>[];
+  /** `size_after`: of the database, in bytes. */
+  meta: { changes: number; size_after?: number };
+}
+
 export interface D1Statement {
   bind(...values: D1Value[]): D1Statement;
-  all(): Promise<{ results: Record<string, D1Value>[]; meta: { changes: number } }>;
+  all(): Promise<D1Answer>;
 }
 
 export interface D1 {
   prepare(sql: string): D1Statement;
-  batch(statements: D1Statement[]): Promise<unknown>;
+  batch(statements: D1Statement[]): Promise<D1Answer[]>;
 }
 
 /** D1 gives no deadline of its own; a query that hangs must not hold its caller for ever. */

@@ -1,13 +1,13 @@
 // Dead letters on D1, newest first; those of one moment by their place. A page begins behind a letter, which it finds by
 // its id and within the tenant that asks.
 import { withDeadline, type D1, type D1Value } from "./d1-database.ts";
-import type { QueryStore, StoredDeadLetter } from "./storage.ts";
+import type { QueryStore, StoredDeadLetter, StreamStore } from "./storage.ts";
 
 const KEY = ["dlq_timestamp", "source", "partition", "offset", "idx", "group_id"] as const;
 const keyOf = (table: string) => KEY.map((column) => `${table}.${column}`).join(", ");
 
 const COLUMNS = `s.topic, s.incarnation, d.partition, d.offset, d.idx, d.group_id, d.tenant, d.original_key, d.error,
-  d.error_type, d.attempts, d.dlq_timestamp`;
+  d.error_type, d.attempts, d.dlq_timestamp, d.replays`;
 
 interface Where {
   sql: string;
@@ -16,11 +16,13 @@ interface Where {
 
 export function d1DeadLetters(db: D1): Pick<QueryStore, "deadLetters" | "deadLetter"> {
   return {
-    async deadLetters({ tenant, topic, errorType, limit, after }) {
+    async deadLetters({ tenant, topic, errorType, from, to, limit, after }) {
       const where: Where[] = [{ sql: "s.is_visible = 1", values: [] }];
       if (tenant !== undefined) where.push({ sql: "d.tenant = ?", values: [tenant] });
       if (topic !== undefined) where.push({ sql: "s.topic = ?", values: [topic] });
       if (errorType !== undefined) where.push({ sql: "d.error_type = ?", values: [errorType] });
+      if (from !== undefined) where.push({ sql: "d.dlq_timestamp >= ?", values: [from] });
+      if (to !== undefined) where.push({ sql: "d.dlq_timestamp < ?", values: [to] });
       if (after !== undefined) {
         const last = whereId(after, tenant, "l", "ls");
         if (!last) return [];
@@ -61,6 +63,25 @@ export function d1DeadLetters(db: D1): Pick<QueryStore, "deadLetters" | "deadLet
   };
 }
 
+const NOTE_REPLAYED = `UPDATE dead_letters AS d SET replays = replays + 1 FROM sources AS s WHERE s.id = d.source AND `;
+
+/** Some statements each: their parameters are bound one by one. */
+const NOTED_AT_ONCE = 100;
+
+async function noteReplayed(db: D1, ids: readonly string[]): Promise<void> {
+  const places = ids.flatMap((id) => whereId(id, undefined, "d", "s") ?? []);
+  for (let at = 0; at < places.length; at += NOTED_AT_ONCE) {
+    const statements = places
+      .slice(at, at + NOTED_AT_ONCE)
+      .map(({ sql, values }) => db.prepare(NOTE_REPLAYED + sql).bind(...values));
+    await withDeadline("noting replays", () => db.batch(statements));
+  }
+}
+
+export const d1Replays = (db: D1): Pick<StreamStore, "noteReplayed"> => ({
+  noteReplayed: (ids) => noteReplayed(db, ids),
+});
+
 /** @returns undefined for what is no id */
 function whereId(
   id: string,
@@ -95,6 +116,7 @@ function toDeadLetter(row: Record<string, D1Value>): StoredDeadLetter {
     errorType: String(row.error_type),
     attempts: Number(row.attempts),
     deadAt: String(row.dlq_timestamp),
+    replays: Number(row.replays),
   };
 }
 

@@ -9,7 +9,7 @@ export type D1Fault = "fenced" | "conflict" | "rehearsed" | "rejected" | "unavai
 /** By the names of the constraints in migrations/; an SQLite that is older names the table. */
 const TAKEN_BACK: readonly [D1Fault, RegExp][] = [
   ["fenced", /CHECK constraint failed: (ok = 1|fence)\b/],
-  ["conflict", /CHECK constraint failed: claims_conflict\b/],
+  ["conflict", /CHECK constraint failed: (claims_conflict|floor_moved)\b/],
   ["rehearsed", /CHECK constraint failed: rehearsal_ends\b/],
 ];
 
@@ -27,4 +27,11 @@ export function faultOf(error: unknown): D1Fault {
   const message = error instanceof Error ? error.message : String(error);
   for (const [fault, pattern] of TAKEN_BACK) if (pattern.test(message)) return fault;
   return REJECTED.some((pattern) => pattern.test(message)) ? "rejected" : "unavailable";
+}
+
+/** A day's table was dropped since its name was read (lib/storage/d1-days.ts). */
+export function isTableGone(error: unknown): boolean {
+  return /no such table: (main\.)?[a-z]+_\d{8}\b/.test(
+    error instanceof Error ? error.message : String(error),
+  );
 }

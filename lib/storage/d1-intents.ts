@@ -24,7 +24,8 @@ const OPEN = `SELECT 1 FROM intents WHERE ${OF_PARTITION}`;
 const NONE_OPEN = `INSERT INTO fence (ok) SELECT 0 WHERE EXISTS (${OPEN})`;
 const STILL_OPEN = `INSERT INTO fence (ok) SELECT 0 WHERE NOT EXISTS (${OPEN} AND token = ?4)`;
 const AT_FROM = `INSERT INTO fence (ok) SELECT 0 WHERE NOT EXISTS
-  (SELECT 1 FROM offsets WHERE ${OF_PARTITION} AND next_offset = ?4 AND incarnation = ?5 AND epoch = ?6)`;
+  (SELECT 1 FROM offsets WHERE ${OF_PARTITION} AND next_offset = ?4 AND incarnation = ?5 AND epoch = ?6
+    AND watermark_ms = ?7)`;
 const UNREAD = `INSERT INTO fence (ok) SELECT 0 WHERE EXISTS (SELECT 1 FROM offsets WHERE ${OF_PARTITION})`;
 const HELD = `INSERT INTO fence (ok, conflict) SELECT 1, 1 FROM json_each(?1) AS n CROSS JOIN intent_claims AS c
   WHERE c.key = unhex(n.value ->> 0) AND c.word = n.value ->> 1 AND (c.bits & (n.value ->> 3)) <> 0`;
@@ -78,7 +79,9 @@ export function createD1IntentControl(db: D1): IntentControl {
       const { block, commit, triedAtMs } = intent;
       const { from, claims } = commit;
       const statements = built(what, () => [
-        from ? of(db, AT_FROM, block, from.nextOffset, from.incarnation, from.epoch) : of(db, UNREAD, block),
+        from
+          ? of(db, AT_FROM, block, from.nextOffset, from.incarnation, from.epoch, from.watermarkMs)
+          : of(db, UNREAD, block),
         of(db, NONE_OPEN, block),
         ...claimGuards(db, claims),
         ...heldGuards(db, claims),
@@ -108,7 +111,8 @@ export function createD1IntentControl(db: D1): IntentControl {
       if (intent?.block.token !== block.token) return "fenced";
       const rows = Object.values(intent.block.counts).reduce((sum, count) => sum + count, 0);
       const outcome = await commitWith(
-        intent.commit,
+        // What the block holds is written already, whatever is dropped by its age meanwhile.
+        { ...intent.commit, rawFloorDay: Number.MAX_SAFE_INTEGER },
         [of(db, STILL_OPEN, block, block.token)],
         [of(db, COUNT_ROWS, block, rows), ...closing(db, block, undefined)],
       );

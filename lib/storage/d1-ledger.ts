@@ -1,6 +1,8 @@
-// The ledger on D1: sums by tenant and signal, added to in the commit that they tell of.
+// The ledger on D1: sums by tenant and signal, added to in the commit that they tell of, and beside them how much of
+// `stored` lies in the table of which day: what becomes `expired` with it.
 import { withDeadline, type D1, type D1Statement } from "./d1-database.ts";
 import { jsonChunks } from "./d1-json.ts";
+import type { StoredOfDay } from "./day.ts";
 import type { LedgerRow, PartitionCommit } from "./storage.ts";
 import type { Signal } from "../telemetry/signal.ts";
 
@@ -13,10 +15,19 @@ const ADD = `INSERT INTO ledger (group_id, topic, partition, incarnation, epoch,
   ON CONFLICT (tenant, group_id, topic, partition, incarnation, epoch, signal)
   DO UPDATE SET ${COUNTS.map((count) => `${count} = ${count} + excluded.${count}`).join(", ")}`;
 
+/** ?1: arrays of kind, day, tenant and how many. */
+const ADD_TO_DAYS = `INSERT INTO day_rows (kind, day, group_id, topic, partition, incarnation, epoch, tenant, stored)
+  SELECT e.value ->> 0, e.value ->> 1, ?2, ?3, ?4, ?5, ?6, e.value ->> 2, e.value ->> 3 FROM json_each(?1) AS e WHERE true
+  ON CONFLICT DO UPDATE SET stored = stored + excluded.stored`;
+
 const select = (where: string) => `SELECT * FROM ledger WHERE substr(group_id, 1, length(?1)) = ?1 ${where}
   ORDER BY group_id, topic, partition, incarnation, epoch, tenant, signal`;
 
-export function ledgerStatements(db: D1, commit: PartitionCommit): D1Statement[] {
+export function ledgerStatements(
+  db: D1,
+  commit: PartitionCommit,
+  storedByDay: readonly StoredOfDay[],
+): D1Statement[] {
   const { group, topic, partition, next, ledger } = commit;
   const entries = ledger.map((entry) => [
     entry.tenant,
@@ -28,9 +39,12 @@ export function ledgerStatements(db: D1, commit: PartitionCommit): D1Statement[]
     entry.redelivered,
     entry.foreign,
   ]);
-  return [...jsonChunks(entries)].map((chunk) =>
-    db.prepare(ADD).bind(chunk, group, topic, partition, next.incarnation, next.epoch),
-  );
+  const days = storedByDay.map(({ kind, day, tenant, stored }) => [kind, day, tenant, stored]);
+  const place = [group, topic, partition, next.incarnation, next.epoch] as const;
+  return [
+    ...[...jsonChunks(entries)].map((chunk) => db.prepare(ADD).bind(chunk, ...place)),
+    ...[...jsonChunks(days)].map((chunk) => db.prepare(ADD_TO_DAYS).bind(chunk, ...place)),
+  ];
 }
 
 export async function ledgerOf(
@@ -57,5 +71,6 @@ export async function ledgerOf(
     deduplicated: Number(row.deduplicated),
     redelivered: Number(row.redelivered),
     foreign: Number(row.foreign_records),
+    expired: Number(row.expired),
   }));
 }

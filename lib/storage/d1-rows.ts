@@ -1,10 +1,11 @@
-// Records as rows of D1. A row's key is its place in Kafka and the source's epoch: a group that reads it again finds it
-// there already.
-import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
-import type { Signal } from "../telemetry/signal.ts";
+// Records as rows of D1, in the tables of their days. A row's key is its place in Kafka and the source's epoch: a group
+// that reads it again finds it there already.
+import type { RecordOf, Signal } from "../telemetry/signal.ts";
 import type { D1, D1Statement } from "./d1-database.ts";
+import { dayStatements, tableOf } from "./d1-days.ts";
 import { jsonChunks } from "./d1-json.ts";
-import type { PartitionCommit, Row } from "./storage.ts";
+import { RAW_KIND, type DailyRows, type TimedRow } from "./day.ts";
+import type { PartitionCommit } from "./storage.ts";
 
 /** Queries see what the first epoch stored, until someone switches to a later one. */
 const ADD_SOURCE = `INSERT INTO sources (topic, incarnation, epoch, is_visible) VALUES (?1, ?2, ?3, ?3 = 0)
@@ -19,18 +20,65 @@ const FROM_ROWS = `FROM json_each(?1) AS r, sources AS s WHERE s.topic = ?2 AND 
 const orNull = (place: number) =>
   `CASE json_type(r.value, '$[${place}]') WHEN 'null' THEN NULL ELSE r.value -> ${place} END`;
 
-const INSERT: Record<Signal, string> = {
-  metrics: `INSERT INTO metrics (tenant, time, source, partition, offset, idx, name, value, exact, labels, kind, detail)
-    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7, r.value ->> 8, ${orNull(9)} ${FROM_ROWS}`,
-  logs: `INSERT INTO logs (tenant, time, source, partition, offset, idx, level, service, host, message, attributes, detail)
-    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value -> 8, ${orNull(9)} ${FROM_ROWS}`,
-  events: `INSERT INTO events (tenant, time, source, partition, offset, idx, event_type, id, key, data, attributes)
-    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7,
-      ${orNull(8)} ${FROM_ROWS}`,
-  traces: `INSERT INTO spans (tenant, time, source, partition, offset, idx, trace_id, span_id, parent_span_id, name, kind,
-      status, service, host, duration, attributes, detail)
-    SELECT ${PLACE}, r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8, r.value ->> 9,
-      r.value ->> 10, r.value ->> 11, CAST(r.value ->> 12 AS INTEGER), r.value -> 13, r.value -> 14 ${FROM_ROWS}`,
+/** The columns of a signal behind the place, and where the values stand in a row. */
+const COLUMNS: Record<Signal, { names: string; values: string }> = {
+  metrics: {
+    names: "name, value, exact, labels, kind, detail",
+    values: `r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7, r.value ->> 8, ${orNull(9)}`,
+  },
+  logs: {
+    names: "level, service, host, message, attributes, detail",
+    values: `r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value -> 8, ${orNull(9)}`,
+  },
+  events: {
+    names: "event_type, id, key, data, attributes",
+    values: `r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value -> 7, ${orNull(8)}`,
+  },
+  traces: {
+    names: `trace_id, span_id, parent_span_id, name, kind, status, service, host, duration, attributes, detail`,
+    values: `r.value ->> 4, r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8, r.value ->> 9,
+      r.value ->> 10, r.value ->> 11, CAST(r.value ->> 12 AS INTEGER), r.value -> 13, r.value -> 14`,
+  },
+};
+
+const insertInto = (table: string, signal: Signal) =>
+  `INSERT INTO ${table} (tenant, time, source, partition, offset, idx, ${COLUMNS[signal].names})
+    SELECT ${PLACE}, ${COLUMNS[signal].values} ${FROM_ROWS}`;
+
+/** The values in the order of COLUMNS. */
+const VALUES: { [S in Signal]: (record: RecordOf[S]) => unknown[] } = {
+  metrics: ({ name, value, labels, kind, detail }) => {
+    const number = typeof value === "number" ? value : null;
+    return [name, number, exactText(value), labels, kind ?? null, detail ?? null];
+  },
+  logs: ({ level, service, host, message, attributes, detail }) => [
+    level,
+    service ?? null,
+    host ?? null,
+    message,
+    attributes,
+    detail ?? null,
+  ],
+  events: ({ event_type: eventType, id, key, data, attributes }) => [
+    eventType,
+    id ?? null,
+    key ?? null,
+    data,
+    attributes ?? null,
+  ],
+  traces: (span) => [
+    span.trace_id,
+    span.span_id,
+    span.parent_span_id ?? null,
+    span.name,
+    span.kind,
+    span.status,
+    span.service ?? null,
+    span.host ?? null,
+    span.duration_ns,
+    span.attributes,
+    span.detail,
+  ],
 };
 
 const INSERT_DEAD = `INSERT INTO dead_letters (source, partition, offset, idx, group_id, tenant, original_key,
@@ -38,9 +86,14 @@ const INSERT_DEAD = `INSERT INTO dead_letters (source, partition, offset, idx, g
   SELECT s.id, ?5, r.value ->> 0, r.value ->> 1, ?6, r.value ->> 2, r.value ->> 3, r.value ->> 4, r.value ->> 5,
     r.value ->> 6, r.value ->> 7, ?7 ${FROM_ROWS}`;
 
-/** @returns what adds a commit's rows and dead letters, and the source that they are of */
-export function rowStatements(db: D1, commit: PartitionCommit, committedAt: string): D1Statement[] {
-  const { group, topic, partition, next, rows, deadLetters } = commit;
+/** @returns what adds a commit's rows and dead letters, the days' tables that they are in, and the source that they are of */
+export function rowStatements(
+  db: D1,
+  commit: PartitionCommit,
+  daily: DailyRows,
+  committedAt: string,
+): D1Statement[] {
+  const { group, topic, partition, next, deadLetters } = commit;
   const statements = [db.prepare(ADD_SOURCE).bind(topic, next.incarnation, next.epoch)];
   const insert = (sql: string, values: unknown[], ...rest: string[]) => {
     const prepared = db.prepare(sql);
@@ -48,48 +101,24 @@ export function rowStatements(db: D1, commit: PartitionCommit, committedAt: stri
       statements.push(prepared.bind(chunk, topic, next.incarnation, next.epoch, partition, ...rest));
     }
   };
-  insert(
-    INSERT.metrics,
-    rows.metrics.map((row) => {
-      const { name, value, labels, kind, detail } = row.record;
-      const number = typeof value === "number" ? value : null;
-      return [...placeOf(row), name, number, exactText(value), labels, kind ?? null, detail ?? null];
-    }),
-  );
-  insert(
-    INSERT.logs,
-    rows.logs.map((row) => {
-      const { level, service, host, message, attributes, detail } = row.record;
-      return [...placeOf(row), level, service ?? null, host ?? null, message, attributes, detail ?? null];
-    }),
-  );
-  insert(
-    INSERT.events,
-    rows.events.map((row) => {
-      const { event_type: eventType, id, key, data, attributes } = row.record;
-      return [...placeOf(row), eventType, id ?? null, key ?? null, data, attributes ?? null];
-    }),
-  );
-  insert(
-    INSERT.traces,
-    rows.traces.map((row) => {
-      const span = row.record;
-      return [
-        ...placeOf(row),
-        span.trace_id,
-        span.span_id,
-        span.parent_span_id ?? null,
-        span.name,
-        span.kind,
-        span.status,
-        span.service ?? null,
-        span.host ?? null,
-        span.duration_ns,
-        span.attributes,
-        span.detail,
-      ];
-    }),
-  );
+  const insertDays = <S extends Signal>(signal: S, days: ReadonlyMap<number, readonly TimedRow<S>[]>) => {
+    const kind = RAW_KIND[signal];
+    statements.push(...dayStatements(db, kind, days.keys()));
+    for (const [day, rows] of days) {
+      const values = rows.map(({ tenant, time, offset, index, record }) => [
+        tenant,
+        time,
+        offset,
+        index,
+        ...VALUES[signal](record),
+      ]);
+      insert(insertInto(tableOf(kind, day), signal), values);
+    }
+  };
+  insertDays("metrics", daily.metrics);
+  insertDays("logs", daily.logs);
+  insertDays("events", daily.events);
+  insertDays("traces", daily.traces);
   insert(
     INSERT_DEAD,
     deadLetters.map((dead) => [
@@ -106,12 +135,6 @@ export function rowStatements(db: D1, commit: PartitionCommit, committedAt: stri
     committedAt,
   );
   return statements;
-}
-
-function placeOf(row: Row<Signal>): unknown[] {
-  const moment = parseTimestamp(row.record.timestamp);
-  if (!moment.ok) throw new TypeError(`an unchecked record reached the store: ${moment.error.message}`);
-  return [row.tenant, momentToNanos(moment.value), row.offset, row.index];
 }
 
 /**

@@ -50,7 +50,8 @@ export function createMemoryIntentControl({ stream, tables }: MemoryStore): Inte
     async finish(block) {
       const intent = current(block);
       if (!intent) return "fenced";
-      const ready = checkedCommit(tables, intent.commit);
+      // What the block holds is written already, whatever is dropped by its age meanwhile.
+      const ready = checkedCommit(tables, { ...intent.commit, rawFloorDay: Number.MAX_SAFE_INTEGER });
       if (typeof ready === "string") throw new StorageError(`an open intent was passed by: ${ready}`);
       open.delete(partitionKey(block));
       return ready.apply(Object.values(intent.block.counts).reduce((sum, count) => sum + count, 0));

@@ -53,6 +53,10 @@ export function createMemoryQueryStore(tables: MemoryTables): QueryStore {
       .toSorted((a, b) => byPlace(a.key, b.key));
 
   return {
+    async windows(query) {
+      return tables.windows.query(query, ({ epoch }) => epoch === 0);
+    },
+
     async metrics({ name, labels, ...request }) {
       return page(
         "metrics",

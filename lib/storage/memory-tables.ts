@@ -1,18 +1,19 @@
 // What the store in memory holds, and what a commit does to it.
-import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
 import { SIGNALS, type RecordOf, type Signal } from "../telemetry/signal.ts";
+import { dailyRows, SIGNAL_OF, storedByDay, type DailyRows, type RawKind } from "./day.ts";
+import { MemoryAlertSamples } from "./memory-alert-samples.ts";
 import { MemoryClaims } from "./memory-claims.ts";
-import {
-  StorageError,
-  type LedgerRow,
-  type OutboxEntry,
-  type PageKey,
-  type PartitionCommit,
-  type PartitionId,
-  type Position,
-  type Progress,
-  type Rows,
-  type StoredDeadLetter,
+import { MemoryConsumerStats } from "./memory-consumer-stats.ts";
+import { MemoryWindows } from "./memory-windows.ts";
+import type {
+  LedgerRow,
+  OutboxEntry,
+  PageKey,
+  PartitionCommit,
+  PartitionId,
+  Position,
+  Progress,
+  StoredDeadLetter,
 } from "./storage.ts";
 
 export interface MemorySource {
@@ -43,6 +44,13 @@ export interface MemoryTables {
   deadLetters: Map<string, MemoryDeadLetter>;
   claims: MemoryClaims;
   ledger: Map<string, LedgerRow>;
+  /** How much of the ledger's `stored` lies in which day. */
+  dayRows: { kind: RawKind; day: number; ledgerPlace: string; stored: number }[];
+  /** The first day that is kept. */
+  floors: { raw: number; windows: number };
+  windows: MemoryWindows;
+  alertSamples: MemoryAlertSamples;
+  stats: MemoryConsumerStats;
   /** By id, oldest first. */
   outbox: Map<string, PartitionId & { entry: OutboxEntry }>;
 }
@@ -55,6 +63,11 @@ export function emptyTables(): MemoryTables {
     deadLetters: new Map(),
     claims: new MemoryClaims(),
     ledger: new Map(),
+    dayRows: [],
+    floors: { raw: 0, windows: 0 },
+    windows: new MemoryWindows(),
+    alertSamples: new MemoryAlertSamples(),
+    stats: new MemoryConsumerStats(),
     outbox: new Map(),
   };
 }
@@ -62,8 +75,8 @@ export function emptyTables(): MemoryTables {
 export function positionIn(tables: MemoryTables, id: PartitionId): Position | undefined {
   const stored = tables.partitions.get(partitionKey(id));
   if (!stored) return undefined;
-  const { nextOffset, incarnation, epoch } = stored.progress;
-  return { nextOffset, incarnation, epoch, mark: stored.mark };
+  const { nextOffset, incarnation, epoch, watermarkMs } = stored.progress;
+  return { nextOffset, incarnation, epoch, mark: stored.mark, watermarkMs };
 }
 
 /**
@@ -74,12 +87,12 @@ export function checkedCommit(
   tables: MemoryTables,
   commit: PartitionCommit,
 ): "fenced" | "conflict" | { apply(rowsElsewhere?: number): "committed" } {
-  const times = timesOf(commit.rows);
+  const daily = dailyRows(commit.rows);
   if (!isSamePosition(positionIn(tables, commit), commit.from)) return "fenced";
-  if (tables.claims.forbids(commit.claims)) return "conflict";
+  if (tables.floors.raw > commit.rawFloorDay || tables.claims.forbids(commit.claims)) return "conflict";
   return {
     apply(rowsElsewhere = 0) {
-      applyCommit(tables, commit, times, rowsElsewhere);
+      applyCommit(tables, commit, daily, rowsElsewhere);
       return "committed";
     },
   };
@@ -88,33 +101,21 @@ export function checkedCommit(
 /** The mark is no part of it: it follows from the others. */
 export function isSamePosition(a: Position | undefined, b: Position | undefined): boolean {
   if (!a || !b) return a === b;
-  return a.nextOffset === b.nextOffset && a.incarnation === b.incarnation && a.epoch === b.epoch;
+  return (
+    a.nextOffset === b.nextOffset &&
+    a.incarnation === b.incarnation &&
+    a.epoch === b.epoch &&
+    a.watermarkMs === b.watermarkMs
+  );
 }
 
 export const partitionKey = ({ group, topic, partition }: PartitionId) =>
   JSON.stringify([group, topic, partition]);
 
-/** Nanoseconds of each record, in the rows' order; also the proof that the rows can be stored. */
-export function timesOf(rows: Rows): Record<Signal, string[]> {
-  const times = { metrics: [], logs: [], events: [], traces: [] } as Record<Signal, string[]>;
-  for (const signal of SIGNALS) {
-    for (const { record, tenant, offset, index } of rows[signal]) {
-      const moment = parseTimestamp(record.timestamp);
-      if (!moment.ok) {
-        throw new StorageError(`record ${index} of ${tenant} at ${offset}: ${moment.error.message}`, {
-          code: "storage_rejected",
-        });
-      }
-      times[signal].push(momentToNanos(moment.value));
-    }
-  }
-  return times;
-}
-
 function applyCommit(
   tables: MemoryTables,
   commit: PartitionCommit,
-  times: Record<Signal, string[]>,
+  daily: DailyRows,
   rowsElsewhere: number,
 ): void {
   const { group, topic, partition, next, rows } = commit;
@@ -122,11 +123,14 @@ function applyCommit(
   let records = rowsElsewhere;
   for (const signal of SIGNALS) {
     records += rows[signal].length;
-    storeRows(tables, signal, rows, times, { source, partition });
+    storeRows(tables, signal, daily, { source, partition });
   }
   storeDeadLetters(tables, commit, source);
   tables.claims.add(commit.claims, commit.committedAtMs);
-  addLedger(tables, commit);
+  addLedger(tables, commit, daily);
+  tables.windows.apply(commit);
+  tables.alertSamples.apply(commit);
+  tables.stats.apply(commit);
   for (const entry of commit.outbox) {
     if (!tables.outbox.has(entry.id))
       tables.outbox.set(entry.id, { group, topic, partition, entry: { ...entry } });
@@ -153,6 +157,7 @@ function move(tables: MemoryTables, commit: PartitionCommit, records: number): v
       deadTotal: (before?.deadTotal ?? 0) + commit.deadLetters.length,
       expiredTotal: (before?.expiredTotal ?? 0) + commit.expired,
       readThroughMs: Math.max(isAnew ? 0 : before.readThroughMs, commit.claims.receivedMs ?? 0),
+      watermarkMs: next.watermarkMs,
       updatedAt: new Date(commit.committedAtMs).toISOString(),
     },
   });
@@ -171,20 +176,14 @@ function sourceOf(tables: MemoryTables, topic: string, { incarnation, epoch }: P
 function storeRows(
   tables: MemoryTables,
   signal: Signal,
-  rows: Rows,
-  times: Record<Signal, string[]>,
+  daily: DailyRows,
   { source, partition }: { source: number; partition: number },
 ): void {
-  for (const [i, { tenant, offset, index, record }] of rows[signal].entries()) {
-    const key: PageKey = { time: times[signal][i] as string, source, partition, offset, idx: index };
+  const stored = tables.rows[signal] as Map<string, MemoryRow<Signal>>;
+  for (const { tenant, offset, index, time, record } of [...daily[signal].values()].flat()) {
+    const key: PageKey = { time, source, partition, offset, idx: index };
     const place = JSON.stringify([tenant, key]);
-    if (!tables.rows[signal].has(place)) {
-      (tables.rows[signal] as Map<string, MemoryRow<Signal>>).set(place, {
-        key,
-        tenant,
-        record: copy(record),
-      });
-    }
+    if (!stored.has(place)) stored.set(place, { key, tenant, record: copy(record) });
   }
 }
 
@@ -201,15 +200,24 @@ function storeDeadLetters(tables: MemoryTables, commit: PartitionCommit, source:
       incarnation: next.incarnation,
       partition,
       deadAt: new Date(commit.committedAtMs).toISOString(),
+      replays: 0,
     };
     tables.deadLetters.set(place, { source, letter });
   }
 }
 
-function addLedger(tables: MemoryTables, { group, topic, partition, next, ledger }: PartitionCommit): void {
+function addLedger(
+  tables: MemoryTables,
+  { group, topic, partition, next, ledger }: PartitionCommit,
+  daily: DailyRows,
+): void {
   const { incarnation, epoch } = next;
+  const placeOf = (tenant: string, signal: Signal) =>
+    JSON.stringify([group, topic, partition, incarnation, epoch, tenant, signal]);
+  for (const { kind, day, tenant, stored } of storedByDay(daily, ledger))
+    tables.dayRows.push({ kind, day, ledgerPlace: placeOf(tenant, SIGNAL_OF[kind]), stored });
   for (const entry of ledger) {
-    const place = JSON.stringify([group, topic, partition, incarnation, epoch, entry.tenant, entry.signal]);
+    const place = placeOf(entry.tenant, entry.signal);
     const sum = tables.ledger.get(place) ?? {
       group,
       topic,
@@ -224,6 +232,7 @@ function addLedger(tables: MemoryTables, { group, topic, partition, next, ledger
       deduplicated: 0,
       redelivered: 0,
       foreign: 0,
+      expired: 0,
     };
     for (const count of COUNTS) sum[count] += entry[count];
     tables.ledger.set(place, sum);

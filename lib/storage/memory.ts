@@ -1,27 +1,35 @@
 // A store in memory: the interface's meaning in the plainest form, for tests of what stands on it. Each call is atomic,
 // since nothing in it waits; it has no clock. Data is copied on its way in and out, as JSON like in a real store.
+import { dailyRows } from "./day.ts";
 import { createMemoryQueryStore } from "./memory-query.ts";
+import { createMemoryRetention } from "./memory-retention.ts";
 import {
   checkedCommit,
   emptyTables,
   isSamePosition,
   partitionKey,
   positionIn,
-  timesOf,
   type MemoryTables,
 } from "./memory-tables.ts";
+import type { RetentionStore } from "./retention.ts";
 import type { PartitionId, QueryStore, StreamStore } from "./storage.ts";
 
 export interface MemoryStore {
   stream: StreamStore;
   query: QueryStore;
+  retention: RetentionStore;
   /** All there is, to be looked at. */
   tables: MemoryTables;
 }
 
 export function createMemoryStore(): MemoryStore {
   const tables = emptyTables();
-  return { stream: createMemoryStreamStore(tables), query: createMemoryQueryStore(tables), tables };
+  return {
+    stream: createMemoryStreamStore(tables),
+    query: createMemoryQueryStore(tables),
+    retention: createMemoryRetention(tables),
+    tables,
+  };
 }
 
 function createMemoryStreamStore(tables: MemoryTables): StreamStore {
@@ -34,10 +42,29 @@ function createMemoryStreamStore(tables: MemoryTables): StreamStore {
       return typeof ready === "string" ? ready : ready.apply();
     },
     async rehearse(commit) {
-      timesOf(commit.rows);
+      dailyRows(commit.rows);
     },
     async claimed(keys) {
       return tables.claims.under(keys);
+    },
+    async windows(source, lookups) {
+      return await tables.windows.windows(source, lookups);
+    },
+    async dueWindows(source, throughMs, limit) {
+      return await tables.windows.dueWindows(source, throughMs, limit);
+    },
+    async windowHorizon(source) {
+      return await tables.windows.windowHorizon(source);
+    },
+    async seriesLabels(places) {
+      return await tables.windows.seriesLabels(places);
+    },
+    async rawFloorDay() {
+      return tables.floors.raw;
+    },
+    async noteReplayed(ids) {
+      const replayed = new Set(ids);
+      for (const { letter } of tables.deadLetters.values()) if (replayed.has(letter.id)) letter.replays++;
     },
     async readThrough(id, position, atMs) {
       const stored = tables.partitions.get(partitionKey(id));

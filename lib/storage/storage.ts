@@ -18,6 +18,8 @@ export interface Position {
   epoch: number;
   /** Tells the message before `nextOffset` from any other, so that a topic made anew is known by it; null: none was read. */
   mark: string | null;
+  /** Event time up to which the partition is taken to be complete, epoch ms; only ever grows. 0: nothing is known. */
+  watermarkMs: number;
 }
 
 /** A record on its way into storage, with its place in Kafka. */
@@ -87,7 +89,7 @@ export interface LedgerEntry {
   deduplicated: number;
   /** Copies in the log of what was accepted once (an answer of Kafka's was lost): no part of the balance. */
   redelivered: number;
-  /** Of `stored` and `dead`: written to the topic by others, and so never accepted at the edge. */
+  /** Of `stored`, `late` and `dead`: written to the topic by others, and so never accepted at the edge. */
   foreign: number;
 }
 
@@ -102,6 +104,74 @@ export interface OutboxEntry {
   value: string;
 }
 
+/** A series is a metric's name with its labels; `series` is its id (lib/windows/series.ts). */
+export interface SeriesSeen {
+  tenant: string;
+  name: string;
+  /** 32 hexadecimal digits. */
+  series: string;
+  labels: Record<string, string>;
+  /** When it was last seen, in whole days since 1970, UTC. */
+  day: number;
+}
+
+export interface WindowPlace {
+  tenant: string;
+  name: string;
+  series: string;
+  /** Id of the window's definition, as in `5m` (lib/windows/definition.ts). */
+  window: string;
+  startMs: number;
+}
+
+/** What one partition holds of one series' window: a partial, merged with those of other partitions when it is read. */
+export interface StoredWindow extends WindowPlace {
+  endMs: number;
+  /** At which watermark it is to be sent next; null once its final result was sent. */
+  dueMs: number | null;
+  /** How often a result of it with other contents was sent; 0: none was. */
+  revision: number;
+  /** The partial, encoded (lib/windows/partial-codec.ts). */
+  state: string;
+}
+
+/** Windows of a series and a definition that start from `fromMs` to `toMs`, both included. */
+export interface WindowLookup extends Omit<WindowPlace, "startMs"> {
+  fromMs: number;
+  toMs: number;
+}
+
+export interface WindowChanges {
+  /** As they are now, whatever was there. */
+  put: StoredWindow[];
+  /** Those that were merged into another one (sessions). */
+  removed: WindowPlace[];
+  series: SeriesSeen[];
+}
+
+/** What a commit adds to the figures of the loop. */
+export interface CommitStats {
+  messages: number;
+  /** From the fetch of the batch to its commit. */
+  busyMs: number;
+  /** How long the oldest message of the batch had been waiting since its receipt. */
+  lagMs: number;
+}
+
+/** The newest point of a series that an alert rule looks at, and the newest that violates it. */
+export interface AlertSample {
+  tenant: string;
+  rule: string;
+  series: string;
+  name: string;
+  labels: Record<string, string>;
+  /** Nanoseconds since the epoch, decimal text. */
+  time: string;
+  value: number;
+  violatedTime: string | null;
+  violatedValue: number | null;
+}
+
 export interface PartitionCommit extends PartitionId {
   /** The position this batch was planned from; undefined when the group had never read the partition. */
   from: Position | undefined;
@@ -111,6 +181,12 @@ export interface PartitionCommit extends PartitionId {
   claims: NewClaims;
   ledger: LedgerEntry[];
   outbox: OutboxEntry[];
+  windows: WindowChanges;
+  /** Of what alerts on raw values look at: each is merged with what is there by its times, in whatever order. */
+  alertSamples: AlertSample[];
+  stats: CommitStats | undefined;
+  /** The first day (since 1970, UTC) whose raw rows are kept, as the batch was planned with; a conflict where it has moved. */
+  rawFloorDay: number;
   /** Messages before `next` that retention removed before they were read. */
   expired: number;
   committedAtMs: number;
@@ -125,6 +201,7 @@ export interface Progress extends PartitionId {
   expiredTotal: number;
   /** All that was received before this is read, as far as this partition goes; epoch ms, 0: nothing is known. */
   readThroughMs: number;
+  watermarkMs: number;
   /** ISO 8601 */
   updatedAt: string;
 }
@@ -133,7 +210,12 @@ export interface Progress extends PartitionId {
 export interface LedgerRow extends LedgerEntry, PartitionId {
   incarnation: number;
   epoch: number;
+  /** Stored once, and dropped at their age since: no part of `stored` any more. */
+  expired: number;
 }
+
+/** Where a partition's windows lie. */
+export type PartitionSource = PartitionId & Pick<Position, "incarnation" | "epoch">;
 
 export interface StreamStore {
   position(id: PartitionId): Promise<Position | undefined>;
@@ -152,6 +234,20 @@ export interface StreamStore {
   rehearse(commit: PartitionCommit): Promise<void>;
   /** The claims there are under these keys. */
   claimed(keys: readonly string[]): Promise<Claim[]>;
+  /** The partition's windows that the look-ups name. */
+  windows(source: PartitionSource, lookups: readonly WindowLookup[]): Promise<StoredWindow[]>;
+  /** Those with `dueMs` ≤ `throughMs`, the first due first, at most `limit`. */
+  dueWindows(source: PartitionSource, throughMs: number, limit: number): Promise<StoredWindow[]>;
+  /** When the next of the partition's windows is due, and the newest start of each definition there is. */
+  windowHorizon(
+    source: PartitionSource,
+  ): Promise<{ nextDueMs: number | null; newestStartMs: Record<string, number> }>;
+  /** Labels of series, by id. */
+  seriesLabels(
+    places: readonly Pick<WindowPlace, "tenant" | "name" | "series">[],
+  ): Promise<Map<string, Record<string, string>>>;
+  /** The first day whose raw rows are kept. */
+  rawFloorDay(): Promise<number>;
   /** The partition was read to its end at `atMs`, from `position`; nothing happens where the position has moved. */
   readThrough(id: PartitionId, position: Position, atMs: number): Promise<void>;
   /** Drops claims of batches received before `beforeMs`, at most `limit` rows. @returns how many were dropped */
@@ -160,6 +256,8 @@ export interface StreamStore {
   outbox(id: PartitionId, limit: number): Promise<OutboxEntry[]>;
   /** These have been sent. */
   sent(id: PartitionId, ids: readonly string[]): Promise<void>;
+  /** These dead letters have been written to their topics again, once more. */
+  noteReplayed(ids: readonly string[]): Promise<void>;
   progress(groupPrefix: string): Promise<Progress[]>;
   /** @param tenant undefined: of all */
   ledger(groupPrefix: string, tenant: string | undefined): Promise<LedgerRow[]>;
@@ -217,6 +315,9 @@ export interface DeadLetterQuery {
   /** The topic that they came from. */
   topic: string | undefined;
   errorType: string | undefined;
+  /** When they died: from ≤ time < to, ISO 8601 in UTC with milliseconds. */
+  from: string | undefined;
+  to: string | undefined;
   limit: number;
   /** The id that the page before ended with; one that is not there, or another tenant's, gives an empty page. */
   after: string | undefined;
@@ -242,6 +343,8 @@ export interface StoredDeadLetter {
   attempts: number;
   /** ISO 8601 */
   deadAt: string;
+  /** How often it was written to its topic again. */
+  replays: number;
 }
 
 export interface NameQuery {
@@ -312,7 +415,26 @@ export interface StoredEvent {
 /** A stored record with its sort key. */
 export type Found<T> = { key: PageKey; record: T };
 
+export interface WindowQuery {
+  tenant: string;
+  name: string;
+  window: string;
+  labels: Record<string, string>;
+  /** Starts: from ≤ start < to; epoch ms. */
+  fromMs: number;
+  toMs: number;
+  /** Rows at most; those of the newest starts first. The last start may be incomplete where so many are returned. */
+  limit: number;
+}
+
+export interface FoundWindow extends StoredWindow {
+  labels: Record<string, string>;
+  partition: number;
+}
+
 export interface QueryStore {
+  /** Partials of windows, the newest start first. */
+  windows(query: WindowQuery): Promise<FoundWindow[]>;
   /** Newest first. */
   metrics(query: MetricQuery): Promise<Found<StoredMetric>[]>;
   logs(query: LogQuery): Promise<Found<StoredLog>[]>;

@@ -3,6 +3,7 @@
 import type { FetchedRecord } from "../kafka/transport.ts";
 import type { Position } from "../storage/storage.ts";
 import { commitMessages, contextOf, movePosition, type CommitOutcome } from "./commit.ts";
+import { sendDue } from "./due.ts";
 import {
   cutAfter,
   cutInHalf,
@@ -14,7 +15,9 @@ import {
 import { readFrom } from "./read.ts";
 import type { DrainDeps, DrainMemory, DrainResult, DrainSource, Run } from "./run.ts";
 import { nextSlice } from "./slices.ts";
+import { MAX_RESULTS_PER_COMMIT } from "./aggregate.ts";
 import { TenantTrips } from "./tenant-trips.ts";
+import { CACHE_BYTES, WindowCache } from "./window-cache.ts";
 
 /** While nothing comes, the store is told this often that all is read. */
 const READ_THROUGH_MS = 15 * 60_000;
@@ -25,11 +28,18 @@ export interface DrainBudget {
   batches: number;
 }
 
-export const newDrainMemory = (): DrainMemory => ({
+/** @param limits of windows held, and of results that one commit sends */
+export const newDrainMemory = ({
+  cacheBytes = CACHE_BYTES,
+  maxResults = MAX_RESULTS_PER_COMMIT,
+}: { cacheBytes?: number; maxResults?: number } = {}): DrainMemory => ({
   position: undefined,
   isolation: noIsolation(),
   trips: new TenantTrips(),
   readThroughMs: 0,
+  windows: new WindowCache(cacheBytes),
+  rawFloorDay: undefined,
+  maxResults,
 });
 
 /** Never throws: what was committed before a failure is told beside the failure. */
@@ -47,8 +57,9 @@ export async function drainPartition(
     outgoing: 0,
     expired: 0,
     reason: undefined,
+    wakeAtMs: null,
   };
-  const run: Run = { source, deps, memory, result, left: budget.batches };
+  const run: Run = { source, deps, memory, result, left: budget.batches, readAtMs: deps.now() };
   try {
     result.state = await drain(run, deps.now() + budget.timeMs);
   } catch (error) {
@@ -69,6 +80,8 @@ async function drain(run: Run, endMs: number): Promise<DrainResult["state"]> {
     // Where a group begins is decided once and kept: "the latest" is another place at every look.
     if (!(await movePosition(run, await firstPosition(run), 0))) return "fenced";
   }
+  /** Since when nothing is known to be under way to the log; undefined: nobody asked. */
+  let spillEmptyAtMs: number | undefined;
   for (;;) {
     const position = memory.position as Position;
     if (run.left <= 0 || deps.now() >= endMs || deps.isEnding?.() === true) {
@@ -79,26 +92,56 @@ async function drain(run: Run, endMs: number): Promise<DrainResult["state"]> {
     run.left--;
     await deps.reached("before-fetch");
     const readAtMs = deps.now();
+    run.readAtMs = readAtMs;
+    const untilOffset = (await source.building?.untilOffset()) ?? Infinity;
+    if (position.nextOffset >= untilOffset) {
+      if (isFresh) memory.position = undefined;
+      return "caught-up";
+    }
+    if (deps.observe?.isIdle === true) {
+      const end = await transport.latestOffset(source.topic, source.partition, position.nextOffset);
+      const next = { ...position, nextOffset: end, mark: null };
+      if (end > position.nextOffset && !(await movePosition(run, next, 0, readAtMs))) return "fenced";
+      // A log that ends before is looked into as ever.
+      if (end >= position.nextOffset) return "caught-up";
+    }
     const read = await readFrom(source, transport, position, isFresh);
     if (read.kind === "stopped") {
       result.reason = read.reason;
       return "stopped";
     }
     if (read.kind === "moved") {
-      const expired = read.position.nextOffset - position.nextOffset;
-      if (expired > 0 && !(await movePosition(run, read.position, expired))) return "fenced";
+      const nextOffset = Math.min(read.position.nextOffset, untilOffset);
+      const expired = nextOffset - position.nextOffset;
+      if (expired > 0 && !(await movePosition(run, { ...read.position, nextOffset }, expired)))
+        return "fenced";
       continue;
     }
     isFresh = false;
-    if (read.messages.length === 0) {
+    const messages = read.messages.filter(({ offset }) => offset < untilOffset);
+    if (messages.length === 0 && read.messages.length > 0) {
+      // Offsets without messages (markers of transactions) lie before the end that was set.
+      const next = { ...position, nextOffset: untilOffset, mark: null };
+      if (!(await movePosition(run, next, 0))) return "fenced";
+      continue;
+    }
+    if (messages.length === 0) {
       if (readAtMs - memory.readThroughMs >= READ_THROUGH_MS) {
         await store.readThrough(source, position, readAtMs);
         memory.readThroughMs = readAtMs;
       }
-      return "caught-up";
+      const due = await sendDue(run, spillEmptyAtMs ?? (deps.isSpillEmpty ? undefined : readAtMs), endMs);
+      if (due.kind === "look") {
+        // What left the spillway before it was asked is in the log by now, and is read first.
+        spillEmptyAtMs = due.spillEmptyAtMs;
+        continue;
+      }
+      result.wakeAtMs = due.wakeAtMs;
+      return due.state;
     }
+    spillEmptyAtMs = undefined;
     await deps.reached("after-fetch");
-    const ended = await commitAll(run, read.messages, endMs);
+    const ended = await commitAll(run, messages, endMs);
     if (ended) return ended;
   }
 }
@@ -163,5 +206,6 @@ async function firstPosition({ source, deps }: Run): Promise<Position> {
         (recentOffset ?? (await transport.latestOffset(topic, partition)));
   // A partition that was added later is read in the epoch in which its group is by now.
   const others = (await store.progress(group)).filter((one) => one.group === group);
-  return { nextOffset, incarnation: 0, epoch: Math.max(0, ...others.map(({ epoch }) => epoch)), mark: null };
+  const epoch = Math.max(0, ...others.map((one) => one.epoch));
+  return { nextOffset, incarnation: 0, epoch, mark: null, watermarkMs: 0 };
 }

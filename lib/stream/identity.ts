@@ -4,7 +4,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { FetchedRecord } from "../kafka/transport.ts";
 import { MAX_ATTEMPT } from "../telemetry/envelope.ts";
 import type { Signal } from "../telemetry/signal.ts";
-import { shortHash, type ShortHash } from "./short-hash.ts";
+import { shortHash, type ShortHash } from "../telemetry/short-hash.ts";
 
 /** Of the group that reads: each counts for itself, and anew in each epoch. */
 export interface ClaimScope {

@@ -3,16 +3,10 @@
 // three times is dead. Bounded in each drain: what is known so far is kept for the next.
 import type { FetchedRecord } from "../kafka/transport.ts";
 import type { Claim, Position } from "../storage/storage.ts";
-import {
-  claimsOn,
-  commitMessages,
-  contextOf,
-  internalFault,
-  rehearse,
-  type CommitOutcome,
-} from "./commit.ts";
+import { claimsOn, commitMessages, contextOf, rehearse, type CommitOutcome } from "./commit.ts";
 import type { Fault } from "./dead-letter.ts";
 import { allDead, decode, unreadable, type DecodedMessage } from "./decode.ts";
+import { internalFault } from "./fault.ts";
 import type { Isolation, MessageIsolation, Run } from "./run.ts";
 
 /** Before the second and the third try. */

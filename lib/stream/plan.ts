@@ -7,19 +7,28 @@ import { ClaimBook, isTaken, judge, wordIn, type Verdict, type Word } from "./cl
 import { deadLetterEntry, type DeadLetterPlace } from "./dead-letter.ts";
 import { idOf, type AnyRow, type DeadRecord, type DecodedMessage } from "./decode.ts";
 import { batchIdentity, deadKey, idAttempt, idKey, type BatchIdentity, type ClaimScope } from "./identity.ts";
+import { lateEntries, textOfDay, textOfMs } from "./late.ts";
+import type { Building } from "./run.ts";
 
 export interface PlanContext extends DeadLetterPlace {
   /** Empty: nothing is known. */
   known: readonly Claim[];
+  /** Where records go whose raw rows are kept no more. */
+  lateTopic: string;
+  rawFloorDay: number;
+  building?: Pick<Building, "fromTimeMs" | "takesAllFrom"> | undefined;
 }
 
 export interface Plan extends Pick<PartitionCommit, "rows" | "deadLetters" | "claims" | "ledger" | "outbox"> {
   /** Of all claims that have to do with it. */
   keys: string[];
+  /** Event time of the newest row; undefined: there is none. */
+  newestMs: number | undefined;
 }
 
 export function planBatch(messages: readonly DecodedMessage[], context: PlanContext): Plan {
   const { nowMs } = context;
+  const sieve = new Sieve(context);
   const rows: Rows = { metrics: [], logs: [], events: [], traces: [] };
   const plan: Pick<Plan, "deadLetters" | "outbox"> = { deadLetters: [], outbox: [] };
   const scope = { group: context.group, epoch: context.position.epoch };
@@ -37,19 +46,62 @@ export function planBatch(messages: readonly DecodedMessage[], context: PlanCont
       copies = new Copies(decoded, scope, book, copies);
       for (const row of decoded.rows) {
         const verdict = copies.judge(row.index, idOf(row.record));
-        if (verdict === "first") into.push(row);
-        count(entry, verdict, "stored");
+        if (verdict !== "first") entry[verdict]++;
+        else if (sieve.takes(row, entry)) into.push(row);
       }
       planDead(plan, decoded, context, entry, copies);
     } else {
-      for (const row of decoded.rows) into.push(row);
-      entry.stored += decoded.rows.length;
+      for (const row of decoded.rows) if (sieve.takes(row, entry)) into.push(row);
       entry.foreign += decoded.rows.length;
       planDead(plan, decoded, context, entry, undefined);
     }
   }
-  return { rows, ...plan, claims: book.newClaims(receivedMs), ledger: ledger.entries(), keys: book.keys() };
+  plan.outbox.push(...lateEntries(sieve.late, context));
+  return {
+    rows,
+    ...plan,
+    claims: book.newClaims(receivedMs),
+    ledger: ledger.entries(),
+    keys: book.keys(),
+    newestMs: sieve.newestMs,
+  };
 }
+
+/** Parts records that are received for the first time by their own time. Timestamps are compared as texts. */
+class Sieve {
+  readonly late: AnyRow[] = [];
+  readonly #floor: string;
+  readonly #from: string;
+  readonly #takesAllFrom: number;
+  #newest = "";
+
+  constructor({ rawFloorDay, building }: Pick<PlanContext, "rawFloorDay" | "building">) {
+    this.#floor = textOfDay(rawFloorDay);
+    this.#from = building ? textOfMs(building.fromTimeMs) : "";
+    this.#takesAllFrom = building?.takesAllFrom ?? Infinity;
+  }
+
+  /** Whether the row is stored; counts it. */
+  takes(row: AnyRow, entry: LedgerEntry): boolean {
+    const { timestamp } = row.record;
+    if (timestamp < this.#from && row.offset < this.#takesAllFrom) return false;
+    if (timestamp < this.#floor) {
+      this.late.push(row);
+      entry.late++;
+      return false;
+    }
+    entry.stored++;
+    if (timestamp > this.#newest) this.#newest = timestamp;
+    return true;
+  }
+
+  get newestMs(): number | undefined {
+    return this.#newest === "" ? undefined : Date.parse(`${this.#newest.slice(0, MILLIS_CHARS)}Z`);
+  }
+}
+
+/** `2026-11-21T10:00:00.000` */
+const MILLIS_CHARS = 23;
 
 /** @param copies undefined: the message has no identity that could be told again */
 function planDead(
@@ -68,8 +120,11 @@ function planDead(
   let counted = 0;
   for (const record of dead) {
     const verdict = copies?.judgeDead(record) ?? "first";
-    count(entry, verdict, "dead");
-    if (verdict !== "first") continue;
+    if (verdict !== "first") {
+      entry[verdict]++;
+      continue;
+    }
+    entry.dead++;
     counted++;
     if (record.letter) addLetter(record.letter);
   }
@@ -80,11 +135,6 @@ function planDead(
   }
   if (whole && counted > 0) addLetter(whole);
   if (!copies) entry.foreign += counted;
-}
-
-function count(entry: LedgerEntry, verdict: Verdict, first: "stored" | "dead"): void {
-  if (verdict === "first") entry[first]++;
-  else entry[verdict]++;
 }
 
 /** The records of one message, judged against all that is claimed. */
@@ -184,7 +234,8 @@ class Ledger {
   entries(): LedgerEntry[] {
     const all = [...this.#entries.values()].flatMap((ofTenant) => [...ofTenant.values()]);
     return all.filter(
-      ({ stored, dead, deduplicated, redelivered }) => stored + dead + deduplicated + redelivered > 0,
+      ({ stored, late, dead, deduplicated, redelivered }) =>
+        stored + late + dead + deduplicated + redelivered > 0,
     );
   }
 }

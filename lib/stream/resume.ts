@@ -2,6 +2,7 @@
 // incarnation, which is part of every row's key. What was read before stays as it is.
 import type { KafkaTransport } from "../kafka/transport.ts";
 import type { PartitionId, StreamStore } from "../storage/storage.ts";
+import { emptyCommit } from "./empty-commit.ts";
 
 /** `never_read`: there is nothing to go on from. `fenced`: someone else has moved the position meanwhile. */
 export type Resumed =
@@ -21,19 +22,13 @@ export async function resumePartition(
   if (!from) return { outcome: "never_read" };
   const nextOffset = await transport.earliestOffset(topic, partition, recentOffset);
   const incarnation = from.incarnation + 1;
-  const outcome = await store.commit({
-    group,
-    topic,
-    partition,
-    from,
-    next: { nextOffset, incarnation, epoch: from.epoch, mark: null },
-    rows: { metrics: [], logs: [], events: [], traces: [] },
-    deadLetters: [],
-    claims: { first: [], repeated: [], receivedMs: undefined },
-    ledger: [],
-    outbox: [],
-    expired: 0,
-    committedAtMs: now(),
-  });
-  return outcome === "committed" ? { outcome: "resumed", incarnation, nextOffset } : { outcome: "fenced" };
+  const next = { ...from, nextOffset, incarnation, mark: null };
+  for (;;) {
+    const rawFloorDay = await store.rawFloorDay();
+    const commit = emptyCommit({ group, topic, partition }, from, next, { rawFloorDay, nowMs: now() });
+    const outcome = await store.commit(commit);
+    // The floor moves once a day.
+    if (outcome === "conflict") continue;
+    return outcome === "committed" ? { outcome: "resumed", incarnation, nextOffset } : { outcome: "fenced" };
+  }
 }

@@ -93,6 +93,11 @@ export const reasons = {
     title: "The key is revoked or expired",
     mend: "Make a new key.",
   },
+  group_busy: {
+    status: 409,
+    title: "The group is at something else",
+    mend: "GET /api/v1/admin/groups tells at what: wait until it is done, or cancel it.",
+  },
   idempotency_conflict: {
     status: 422,
     title: "The Idempotency-Key was used for another body",

@@ -25,10 +25,16 @@ export interface ChaosKafka {
 }
 
 const SIGNALS = ["logs", "metrics", "events", "traces"];
+const STAGES = ["raw", "dlq", "late", "processed"];
 const START_DEADLINE_MS = 20_000;
 
 const initialTopics = () =>
-  new Map(SIGNALS.flatMap((signal) => [`${signal}.raw`, `${signal}.dlq`].map((topic) => [topic, 3])));
+  new Map(
+    [...SIGNALS.flatMap((signal) => STAGES.map((stage) => `${signal}.${stage}`)), "alerts"].map((topic) => [
+      topic,
+      3,
+    ]),
+  );
 
 export async function startLocalKafka(dataDir: string): Promise<ChaosKafka> {
   const topics = initialTopics();

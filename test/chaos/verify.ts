@@ -5,6 +5,7 @@ import { checkLedger, type LedgerFigures } from "./verify-ledger.ts";
 import { checkOrder } from "./verify-order.ts";
 import { readStored } from "./stored.ts";
 import type { Truth } from "./truth.ts";
+import { checkWindows } from "./verify-windows.ts";
 import type { World } from "./world.ts";
 
 export type CheckName =
@@ -15,6 +16,7 @@ export type CheckName =
   | "ledger"
   | "dead-letters"
   | "outbox"
+  | "windows"
   | "answers"
   | "rest"
   | "faults";
@@ -78,6 +80,7 @@ export async function verify(world: World, lanes: readonly LaneLog[], truth: Tru
   }).catch((error: unknown) => ({ figures: undefined, faults: [String(error)] }));
   add("ledger", ledgerFaults);
   add("outbox", checkOutbox(truth, dead));
+  add("windows", await checkWindows(world, truth).catch((error: unknown) => [String(error)]));
   return {
     violations,
     answered: answered.length,

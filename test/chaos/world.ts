@@ -9,6 +9,7 @@ import { freePorts } from "../support/real-kafka/ports.ts";
 import type { RealPostgres } from "../support/postgres.ts";
 import { devKey, root, startWorkerProcess, type WorkerProcess } from "../support/start.ts";
 import { startBrokerBehindGateway, startLocalKafka, type ChaosKafka } from "./kafka.ts";
+import { WINDOWS } from "./verify-windows.ts";
 import { startKafkaProxy, type KafkaProxy } from "./kafka-proxy.ts";
 
 export interface WorldOptions {
@@ -93,6 +94,8 @@ export class World {
         CARDINALITY: "off",
         HOT_KEYS: "off",
         LOG_REQUESTS: "off",
+        WINDOWS,
+        WINDOW_LATENESS_MS: "5000",
         CHAOS_TOKEN: this.#token,
         ...(mutation === undefined ? {} : { CHAOS_MUTATE: mutation }),
         ...settings,

@@ -6,15 +6,19 @@ import type {
   PartitionId,
   Position,
   Rows,
+  WindowChanges,
 } from "../../lib/storage/storage.ts";
 
-export interface CommitFields extends Partial<Omit<PartitionCommit, keyof PartitionId | "rows" | "claims">> {
+export interface CommitFields extends Partial<
+  Omit<PartitionCommit, keyof PartitionId | "rows" | "claims" | "windows">
+> {
   rows?: Partial<Rows>;
   claims?: Partial<NewClaims>;
+  windows?: Partial<WindowChanges>;
 }
 
 export function positionAt(nextOffset: number, fields: Partial<Position> = {}): Position {
-  return { nextOffset, incarnation: 0, epoch: 0, mark: null, ...fields };
+  return { nextOffset, incarnation: 0, epoch: 0, mark: null, watermarkMs: 0, ...fields };
 }
 
 export function partitionCommit(id: PartitionId, fields: CommitFields): PartitionCommit {
@@ -27,11 +31,15 @@ export function partitionCommit(id: PartitionId, fields: CommitFields): Partitio
     deadLetters: [],
     ledger: [],
     outbox: [],
+    alertSamples: [],
+    stats: undefined,
+    rawFloorDay: 0,
     expired: 0,
     committedAtMs: Date.parse("2026-11-21T10:00:00.000Z"),
     ...fields,
     rows: { metrics: [], logs: [], events: [], traces: [], ...fields.rows },
     claims: { first: [], repeated: [], receivedMs: undefined, ...fields.claims },
+    windows: { put: [], removed: [], series: [], ...fields.windows },
   };
 }
 

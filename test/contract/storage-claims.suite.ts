@@ -100,7 +100,14 @@ export function claimCases(given: GivenStore): void {
       expect(await given.stream.claimed([mine])).toEqual([]);
       expect(await given.stream.ledger(given.id.group, undefined)).toEqual([]);
       expect(await given.stream.outbox(given.id, 10)).toEqual([]);
-      const letters = { topic: undefined, errorType: undefined, limit: 10, after: undefined };
+      const letters = {
+        topic: undefined,
+        errorType: undefined,
+        from: undefined,
+        to: undefined,
+        limit: 10,
+        after: undefined,
+      };
       expect(await given.query.deadLetters({ tenant: given.tenant, ...letters })).toEqual([]);
       expect(await given.stream.position(given.id)).toEqual(positionAt(1));
       const progress = await given.stream.progress(given.id.group);

@@ -9,6 +9,8 @@ export function commitCases(given: GivenStore): void {
       tenant: given.tenant,
       topic: undefined,
       errorType: undefined,
+      from: undefined,
+      to: undefined,
       limit: 10,
       after: undefined,
     });
@@ -134,6 +136,7 @@ export function commitCases(given: GivenStore): void {
           deadTotal: 1,
           expiredTotal: 0,
           readThroughMs: 0,
+          watermarkMs: 0,
           updatedAt: TIME,
         },
       ]);

@@ -15,7 +15,14 @@ export function epochCases(given: GivenStore): void {
   const seen = async () => {
     const page = { ...PAGE, tenant: given.tenant };
     const traceId = hex(2, 32);
-    const letters = { topic: undefined, errorType: undefined, limit: 10, after: undefined };
+    const letters = {
+      topic: undefined,
+      errorType: undefined,
+      from: undefined,
+      to: undefined,
+      limit: 10,
+      after: undefined,
+    };
     const [logs, metrics, events, traces, spans, count, names, dead] = await Promise.all([
       given.query.logs({ ...page, ...ANY_LOG }),
       given.query.metrics({ ...page, name: undefined, labels: {} }),

@@ -24,7 +24,7 @@ export function outgoingCases(given: GivenStore): void {
       await given.stream.commit(given.commit(positionAt(2), anew, {}, last));
       await given.stream.commit(partitionCommit({ ...id, partition: 2 }, last));
 
-      const of = { ...id, incarnation: 0, epoch: 0 };
+      const of = { ...id, incarnation: 0, epoch: 0, expired: 0 };
       const logs = { stored: 2 ** 40 + 1, dead: 4, late: 6, deduplicated: 8, redelivered: 10, foreign: 12 };
       const mine = [
         { ...of, ...ledgerEntry(tenant, logs) },
@@ -140,6 +140,8 @@ export function outgoingCases(given: GivenStore): void {
         tenant: given.tenant,
         topic: undefined,
         errorType: undefined,
+        from: undefined,
+        to: undefined,
         limit: 100,
         after: undefined,
         ...query,
@@ -163,7 +165,7 @@ export function outgoingCases(given: GivenStore): void {
       await given.stream.commit(given.commit(undefined, next, { logs: [] }, { deadLetters }));
       const { group, topic, partition } = given.id;
       const { originalValue, ...rest } = full;
-      const kept = { ...rest, group, topic, partition, incarnation: 2, deadAt: TIME };
+      const kept = { ...rest, group, topic, partition, incarnation: 2, deadAt: TIME, replays: 0 };
       const id = `${group}/${topic}/2/${partition}/7/3`;
       const { originalValue: _, ...restOfBare } = bare;
       const bareId = `${group}/${topic}/2/${partition}/8/-1`;

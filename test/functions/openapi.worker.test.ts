@@ -7,6 +7,7 @@ import { app } from "../../functions/app.ts";
 import { definitionOf, type RouteDefinition } from "../../functions/define-route.ts";
 import { DEV_KEY } from "../../lib/auth/api-key.ts";
 import { problemShape } from "../../lib/http/problem-shape.ts";
+import { alertIds, storeAlerts } from "../support/worker/stored-alerts.ts";
 import { newTenant, storeKey, storeRecords } from "../support/worker/stored-tenant.ts";
 
 interface Operation {
@@ -65,6 +66,7 @@ beforeAll(async () => {
   document = await (await ask("/openapi.json", "")).json();
   key = await storeKey(stored.tenant, ["query", "admin"], { name: stored.marker });
   await storeRecords(stored);
+  await storeAlerts(stored);
 });
 
 const operations = () =>
@@ -136,6 +138,15 @@ const EXAMPLES: Record<string, () => string[]> = {
   "GET /api/v1/logs": () => ["/api/v1/logs"],
   "GET /api/v1/events": () => ["/api/v1/events"],
   "GET /api/v1/traces": () => ["/api/v1/traces"],
+  "GET /api/v1/metrics/windows": () => [`/api/v1/metrics/windows?name=${stored.marker}&window=5m`],
+  "GET /api/v1/admin/groups": () => ["/api/v1/admin/groups"],
+  "GET /api/v1/admin/groups/:group": () => ["/api/v1/admin/groups/weir-storage"],
+  "GET /api/v1/stats": () => ["/api/v1/stats"],
+  "GET /api/v1/alerts": () => ["/api/v1/alerts", "/api/v1/alerts?state=all"],
+  "GET /api/v1/alerts/rules": () => ["/api/v1/alerts/rules"],
+  "GET /api/v1/alerts/rules/:id": () => [`/api/v1/alerts/rules/${alertIds(stored).rule}`],
+  "GET /api/v1/alerts/silences": () => ["/api/v1/alerts/silences"],
+  "GET /api/v1/alerts/notifiers": () => ["/api/v1/alerts/notifiers"],
   "GET /api/v1/traces/:id": () => [`/api/v1/traces/${stored.traceId}`],
   "GET /api/v1/dlq": () => ["/api/v1/dlq"],
   "GET /api/v1/dlq/:group/:topic/:incarnation/:partition/:offset/:index": () => [
@@ -240,6 +251,10 @@ describe("what is said of parameters", () => {
     min_duration_ms: ["-1", "1e13", "x"],
     status: ["fine"],
     partition: ["-1", "1000000", "x"],
+    minutes: ["0", "1441", "x"],
+    window: ["7m"],
+    agg: ["median"],
+    step: ["7x"],
   };
   const INSIDE: Record<string, string[]> = {
     limit: ["1", "1000"],
@@ -248,6 +263,11 @@ describe("what is said of parameters", () => {
     min_duration_ms: ["0", "1.5", "1000000000000"],
     status: ["unset", "ok", "error"],
     partition: ["0"],
+    minutes: ["1", "1440"],
+    window: ["5m", "300s"],
+    agg: ["avg,p95"],
+    step: ["6h"],
+    by: ["", "host"],
   };
   /** An offset there, not a time. */
   const isOffset = (name: string, path: string) => name === "from" && path.endsWith("/messages");
@@ -255,16 +275,17 @@ describe("what is said of parameters", () => {
   it.each(queried.map((one) => [nameOf(one), one] as const))("holds at %s", async (_, one) => {
     const path = one.path.replaceAll(/:\w+/g, "logs.raw");
     const shapes: Record<string, unknown> = one.query?.shape ?? {};
+    const base = one.name === "listWindows" ? "name=cpu&" : "";
     for (const name of Object.keys(shapes)) {
       const inside = isOffset(name, path) ? ["earliest", "latest"] : (INSIDE[name] ?? []);
       for (const value of inside)
-        expect((await ask(`${path}?${name}=${value}`)).status, `${name}=${value}`).toBe(200);
+        expect((await ask(`${path}?${base}${name}=${value}`)).status, `${name}=${value}`).toBe(200);
       const outside = isOffset(name, path) ? ["now", "-15m", "-1"] : (OUTSIDE[name] ?? []);
       if (name === "cursor" && one.name === "listMetricNames") outside.pop();
       for (const value of outside)
-        expect((await ask(`${path}?${name}=${value}`)).status, `${name}=${value}`).toBe(400);
+        expect((await ask(`${path}?${base}${name}=${value}`)).status, `${name}=${value}`).toBe(400);
     }
-    expect((await ask(`${path}?no_such_parameter=1`)).status).toBe(400);
+    expect((await ask(`${path}?${base}no_such_parameter=1`)).status).toBe(400);
   });
 
   it("of labels: as often as a metric may have them", async () => {

@@ -8,6 +8,7 @@ import { SCOPES } from "../../lib/auth/api-key.ts";
 import { SIGNALS } from "../../lib/telemetry/signal.ts";
 import { drain, problemOf } from "../support/worker/client.ts";
 import { FORGED_INTAKE, type ForgedIntake } from "../support/worker/forged-intake.ts";
+import { alertWalls, storeAlerts } from "../support/worker/stored-alerts.ts";
 import { newTenant, storeKey, storeRecords, type StoredTenant } from "../support/worker/stored-tenant.ts";
 
 /** For everybody, without a key; each must tell nothing of any tenant. */
@@ -30,6 +31,16 @@ const WALLS: Record<string, Wall> = {
       ["", `?name=${marker}`, `?label.host=${marker}`, "?from=2026-01-01&limit=1000"].map(
         (query) => `/api/v1/metrics${query}`,
       ),
+  },
+  "GET /api/v1/metrics/windows": {
+    reads: ({ marker }) =>
+      ["", "&by=host", `&label.host=${marker}`, "&step=1h"].map(
+        (query) => `/api/v1/metrics/windows?name=${marker}&window=5m${query}`,
+      ),
+  },
+  "GET /api/v1/stats": {
+    reads: ({ tenant }) => ["/api/v1/stats", `/api/v1/stats?tenant=${tenant}`],
+    ignores: /"(processed|dlq)":[^,}]*/g,
   },
   "GET /api/v1/metrics/names": {
     reads: ({ marker }) => ["/api/v1/metrics/names", `/api/v1/metrics/names?prefix=${marker}`],
@@ -85,6 +96,18 @@ const WALLS: Record<string, Wall> = {
       expect(await env.DB.prepare(sum).bind(STRANGER.tenant).first("quantity")).toBe(7);
     },
   },
+  "POST /api/v1/dlq/:topic/replay": {
+    async writes({ marker }, key) {
+      const ids = [`group-${marker}/logs.raw/1/0/0/-1`];
+      const answers = await Promise.all(
+        [{ ids }, { all: true }].map((body) =>
+          ask("POST", "/api/v1/dlq/logs.raw/replay", key, JSON.stringify(body)),
+        ),
+      );
+      for (const answer of answers) expect(await answer.json()).toMatchObject({ replayed: 0 });
+    },
+  },
+  ...alertWalls(ask),
   ...Object.fromEntries(
     Object.entries(FORGED_INTAKE).map(([name, forged]) => [
       name,
@@ -225,6 +248,7 @@ describe("between tenants", () => {
   beforeAll(async () => {
     strangersKey = await storeKey(STRANGER.tenant, ["ingest", "query", "admin"]);
     await storeRecords(STRANGER);
+    await storeAlerts(STRANGER);
     await accepted(STRANGER.tenant);
     for (const path of ofTenants.flatMap(readsOf)) {
       const { status, text } = await told(path, strangersKey);
@@ -233,6 +257,7 @@ describe("between tenants", () => {
     ownKey = await storeKey(OWNER.tenant, ["ingest", "query", "admin"], { name: OWNER.marker });
     await storeKey(OWNER.tenant, ["query"], { id: OWNER.keyId, name: OWNER.marker });
     await storeRecords(OWNER);
+    await storeAlerts(OWNER);
     await accepted(OWNER.tenant);
   });
 

@@ -3,6 +3,7 @@
 import type { KafkaTransport } from "../../lib/kafka/transport.ts";
 import type { PartitionId, StreamStore } from "../../lib/storage/storage.ts";
 import { decode } from "../../lib/stream/decode.ts";
+import { emptyCommit } from "../../lib/stream/empty-commit.ts";
 import { planBatch } from "../../lib/stream/plan.ts";
 
 export const OWNER_TIME_MS = Date.parse("2026-11-21T10:00:00.000Z");
@@ -27,7 +28,7 @@ export async function ownPartition(
   let conflicts = 0;
   for (let rounds = 0; rounds < MAX_ROUNDS; rounds++) {
     const from = await store.position(id);
-    const position = from ?? { nextOffset: 0, incarnation: 0, epoch: 0, mark: null };
+    const position = from ?? { nextOffset: 0, incarnation: 0, epoch: 0, mark: null, watermarkMs: 0 };
     const read = await transport.fetch({
       topic,
       partition,
@@ -48,19 +49,13 @@ export async function ownPartition(
         partition,
         position,
         deadLetterTopic: "logs.dlq",
+        lateTopic: "logs.late",
+        rawFloorDay: 0,
         nowMs: OWNER_TIME_MS,
       };
-      const { keys, ...plan } = planBatch(messages, { ...context, known });
-      const batch = {
-        group,
-        topic,
-        partition,
-        from,
-        next,
-        ...plan,
-        expired: 0,
-        committedAtMs: OWNER_TIME_MS,
-      };
+      const { keys, newestMs: _, ...plan } = planBatch(messages, { ...context, known });
+      const empty = emptyCommit(id, from, next, { rawFloorDay: 0, nowMs: OWNER_TIME_MS });
+      const batch = { ...empty, ...plan };
       return { keys, outcome: await store.commit(batch) };
     };
     let { keys, outcome } = await commit([]);

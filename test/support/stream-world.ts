@@ -116,6 +116,11 @@ export class Reading {
       startAt: "earliest",
       defaultTenant: "nobody",
       deadLetterTopic: "logs.dlq",
+      lateTopic: "logs.late",
+      processedTopic: null,
+      processedTopics: null,
+      windows: [],
+      latenessMs: 0,
       recentOffset: undefined,
     };
   }
@@ -168,7 +173,7 @@ export class Reading {
   async counted(tenant = "acme"): Promise<Record<string, number>> {
     const sums: Record<string, number> = {};
     for (const row of await this.store.ledger("g", tenant)) {
-      for (const name of ["stored", "dead", "deduplicated", "redelivered", "foreign"] as const)
+      for (const name of ["stored", "dead", "late", "deduplicated", "redelivered", "foreign"] as const)
         if (row[name] > 0) sums[name] = (sums[name] ?? 0) + row[name];
     }
     return sums;

@@ -10,7 +10,7 @@ const ID = /^(.*)\/([^/]*)\/(\d{1,15})\/(\d{1,9})\/(\d{1,15})\/(-1|\d{1,9})$/s;
 
 const LETTERS = `FROM dead_letters AS d JOIN sources AS s ON s.id = d.source AND s.is_visible`;
 const COLUMNS = `d.group_id, d.tenant, s.topic, s.incarnation, d.partition, d."offset", d.idx, d.original_key, d.error,
-  d.error_type, d.attempts, d.dlq_timestamp`;
+  d.error_type, d.attempts, d.dlq_timestamp, d.replays`;
 const SORT_KEY = `d.dlq_timestamp, d.source, d.partition, d."offset", d.idx, d.group_id`;
 const NEWEST_FIRST = SORT_KEY.split(", ")
   .map((column) => `${column} DESC`)
@@ -20,12 +20,14 @@ const IS_AT = `d.group_id = ? AND s.topic = ? AND s.incarnation = ?::bigint AND 
 
 export async function listDeadLetters(
   connections: PostgresConnections,
-  { tenant, topic, errorType, limit, after }: DeadLetterQuery,
+  { tenant, topic, errorType, from, to, limit, after }: DeadLetterQuery,
 ): Promise<StoredDeadLetter[]> {
   const conditions = new Conditions();
   if (tenant !== undefined) conditions.add("d.tenant = ?", storedText(tenant));
   if (topic !== undefined) conditions.add("s.topic = ?", storedText(topic));
   if (errorType !== undefined) conditions.add("d.error_type = ?", storedText(errorType));
+  if (from !== undefined) conditions.add("d.dlq_timestamp >= ?", from);
+  if (to !== undefined) conditions.add("d.dlq_timestamp < ?", to);
   if (after !== undefined) {
     const place = placeOf(after);
     if (!place) return [];
@@ -58,6 +60,20 @@ export async function findDeadLetter(
   return row && { ...letterOf(row), originalValue: textOrNull(row.original_value) };
 }
 
+/** Only of what is seen, as they are listed. */
+export async function noteReplayed(connections: PostgresConnections, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    const place = placeOf(id);
+    if (!place) continue;
+    const conditions = new Conditions();
+    conditions.add(IS_AT, ...place);
+    const sql = `UPDATE dead_letters AS d SET replays = d.replays + 1 FROM sources AS s
+      WHERE s.id = d.source AND s.is_visible AND ${conditions.sql}`;
+    // oxlint-disable-next-line no-await-in-loop -- one connection, and few of them
+    await connections.read("noting a replay", sql, conditions.values);
+  }
+}
+
 function placeOf(id: string): Value[] | undefined {
   const [, group, topic, ...numbers] = ID.exec(id) ?? [];
   if (group === undefined || topic === undefined) return undefined;
@@ -83,6 +99,7 @@ function letterOf(row: RawRow): StoredDeadLetter {
     errorType: readText(String(row.error_type)),
     attempts: Number(row.attempts),
     deadAt: String(row.dlq_timestamp),
+    replays: Number(row.replays),
   };
 }
 

@@ -26,6 +26,7 @@ export async function progressUnder(
     deadTotal: Number(row.dead_total),
     expiredTotal: Number(row.expired_total),
     readThroughMs: Number(row.read_through_ms),
+    watermarkMs: Number(row.watermark_ms),
     updatedAt: String(row.updated_at),
   }));
 }
@@ -51,5 +52,6 @@ export async function ledgerUnder(
     deduplicated: Number(row.deduplicated),
     redelivered: Number(row.redelivered),
     foreign: Number(row.foreign_records),
+    expired: Number(row.expired),
   }));
 }

@@ -16,6 +16,7 @@ import type { PostgresConnections } from "./connections.ts";
 import { findDeadLetter, listDeadLetters } from "./dead-letters.ts";
 import type { RawRow } from "./session.ts";
 import { readLabels, readText, storedText } from "./text.ts";
+import { postgresWindowQuery } from "./windows.ts";
 
 /** Spans of a trace that are looked at for its row in the list: a trace may have very many, and a page many traces. */
 const MAX_SUMMED_SPANS = 1_000;
@@ -23,8 +24,12 @@ const MAX_SUMMED_SPANS = 1_000;
 /** An isolate has 128 MB for all its requests. */
 const MAX_TRACE_CHARS = 8_000_000;
 
-/** A handful of rows, asked for once in a statement. */
-const IS_VISIBLE = "source = ANY (ARRAY (SELECT id FROM sources WHERE is_visible))";
+/** What is asked of sources is a handful of rows, asked for once in a statement. */
+const UNLIMITED = "ARRAY (SELECT id FROM sources WHERE is_visible AND visible_until_ms IS NULL)";
+/** Of what a later epoch tells anew only the times before that. */
+const LIMITED = "SELECT 1 FROM sources AS v WHERE v.is_visible AND v.visible_until_ms IS NOT NULL";
+const isVisible = (rows: string) => `(${rows}.source = ANY (${UNLIMITED})
+  OR (EXISTS (${LIMITED}) AND EXISTS (${LIMITED} AND v.id = ${rows}.source AND ${rows}.time < v.visible_until_ms * 1000000)))`;
 
 const KEY_COLUMNS = `time, source, partition, "offset", idx`;
 const NEWEST_FIRST = `time DESC, source DESC, partition DESC, "offset" DESC, idx DESC`;
@@ -33,20 +38,21 @@ const NEWEST_FIRST = `time DESC, source DESC, partition DESC, "offset" DESC, idx
 const TOLD_BY_SPANS = `SELECT count(*) AS span_count, count(*) FILTER (WHERE status = 'error') AS error_count,
     coalesce(json_agg(DISTINCT service) FILTER (WHERE service IS NOT NULL), '[]')::text AS services
   FROM (SELECT o.status, o.service FROM spans AS o
-    WHERE o.tenant = root.tenant AND o.trace_id = root.trace_id AND o.${IS_VISIBLE}
+    WHERE o.tenant = root.tenant AND o.trace_id = root.trace_id AND ${isVisible("o")}
     LIMIT ${MAX_SUMMED_SPANS}) AS summed`;
 
 const SPANS_OF_TRACE = `SELECT * FROM (
     SELECT *, sum(length(attributes) + length(detail)) OVER (ORDER BY ${KEY_COLUMNS}) AS chars FROM (
-      SELECT * FROM spans WHERE tenant = $1 AND trace_id = $2 AND ${IS_VISIBLE}
+      SELECT * FROM spans AS s WHERE tenant = $1 AND trace_id = $2 AND ${isVisible("s")}
       ORDER BY ${KEY_COLUMNS} LIMIT $3::integer
     ) AS earliest
   ) AS page WHERE chars <= ${MAX_TRACE_CHARS} ORDER BY ${KEY_COLUMNS}`;
 
-const COUNT_SPANS = `SELECT count(*) AS spans FROM spans WHERE tenant = $1 AND trace_id = $2 AND ${IS_VISIBLE}`;
+const COUNT_SPANS = `SELECT count(*) AS spans FROM spans AS s
+  WHERE tenant = $1 AND trace_id = $2 AND ${isVisible("s")}`;
 
 const nextName = (condition: string) => `SELECT m.name FROM metrics AS m
-  WHERE m.tenant = $1 AND ${condition} AND m.${IS_VISIBLE} ORDER BY m.name LIMIT 1`;
+  WHERE m.tenant = $1 AND ${condition} AND ${isVisible("m")} ORDER BY m.name LIMIT 1`;
 
 /** Jumps from name to name in the index: costs by the names, not by their points. */
 const METRIC_NAMES = `WITH RECURSIVE names (name) AS (
@@ -56,7 +62,7 @@ const METRIC_NAMES = `WITH RECURSIVE names (name) AS (
     SELECT (${nextName("m.name > names.name")}) FROM names WHERE starts_with(names.name, $2::text)
   )
   SELECT names.name, newest.time, newest.kind FROM names CROSS JOIN LATERAL (
-    SELECT m.time, m.kind FROM metrics AS m WHERE m.tenant = $1 AND m.name = names.name AND m.${IS_VISIBLE}
+    SELECT m.time, m.kind FROM metrics AS m WHERE m.tenant = $1 AND m.name = names.name AND ${isVisible("m")}
     ORDER BY ${NEWEST_FIRST} LIMIT 1
   ) AS newest WHERE starts_with(names.name, $2::text) LIMIT $4::integer`;
 
@@ -77,12 +83,14 @@ export function createPostgresQueryStore(connections: PostgresConnections): Quer
       conditions.add(place, time, source, partition, offset, idx);
     }
     const values = [...conditions.values, limit];
-    const sql = `SELECT * FROM ${table} WHERE ${conditions.sql} AND ${IS_VISIBLE}
+    const sql = `SELECT * FROM ${table} AS r WHERE ${conditions.sql} AND ${isVisible("r")}
       ORDER BY ${NEWEST_FIRST} LIMIT $${values.length}::integer`;
     return await connections.read(`querying ${table}`, wrap(sql), values);
   }
 
   return {
+    ...postgresWindowQuery(connections),
+
     async metrics({ name, labels, ...request }) {
       const conditions = new Conditions();
       if (name !== undefined) conditions.add("name = ?", storedText(name));

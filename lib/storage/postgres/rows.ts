@@ -1,9 +1,8 @@
 // Rows and dead letters of a commit, on their way into their tables: an array for each column, so that one statement
-// carries thousands (unnest). Refuses times that are none, before the server is asked.
-import type { DeadLetter, Row, Rows } from "../storage.ts";
-import { StorageError } from "../storage.ts";
+// carries thousands (unnest).
+import type { DailyRows, TimedRow } from "../day.ts";
+import type { DeadLetter } from "../storage.ts";
 import type { RecordOf, Signal } from "../../telemetry/signal.ts";
-import { momentToNanos, parseTimestamp } from "../../telemetry/time.ts";
 import type { Value } from "./session.ts";
 import { arrayOf, storedLabels, storedText } from "./text.ts";
 
@@ -46,9 +45,9 @@ const json = <T>(name: string, of: (value: T) => unknown): Column<T> => ({
   },
 });
 
-const PLACE: Column<Row<Signal>>[] = [
+const PLACE: Column<TimedRow<Signal>>[] = [
   text("tenant", (row) => row.tenant),
-  { name: "time", type: "bigint", of: nanosOf },
+  { name: "time", type: "bigint", of: (row) => row.time },
   { name: `"offset"`, type: "bigint", of: (row) => row.offset },
   { name: "idx", type: "integer", of: (row) => row.index },
 ];
@@ -116,9 +115,9 @@ const DEAD: Column<DeadRow>[] = [
   text("dlq_timestamp", ({ deadAt }) => deadAt),
 ];
 
-const ofRecord = <S extends Signal>(columns: Column<RecordOf[S]>[]): Column<Row<S>>[] => [
+const ofRecord = <S extends Signal>(columns: Column<RecordOf[S]>[]): Column<TimedRow<S>>[] => [
   ...PLACE,
-  ...columns.map(({ name, type, of }) => ({ name, type, of: (row: Row<S>) => of(row.record) })),
+  ...columns.map(({ name, type, of }) => ({ name, type, of: (row: TimedRow<S>) => of(row.record) })),
 ];
 
 const METRIC_ROW = ofRecord<"metrics">(METRIC);
@@ -132,18 +131,17 @@ export interface Statement {
   values: Value[];
 }
 
-/** @throws StorageError `storage_rejected` where a record's time is none */
 export function insertsOf(
-  rows: Rows,
+  daily: DailyRows,
   deadLetters: readonly DeadLetter[],
   { group, deadAt, ...place }: Place & { group: string; deadAt: string },
 ): Statement[] {
   const dead = deadLetters.map((one) => ({ dead: one, group, deadAt }));
   return [
-    ...insertsInto("metrics", METRIC_ROW, rows.metrics, place),
-    ...insertsInto("logs", LOG_ROW, rows.logs, place),
-    ...insertsInto("events", EVENT_ROW, rows.events, place),
-    ...insertsInto("spans", SPAN_ROW, rows.traces, place),
+    ...insertsInto("metrics", METRIC_ROW, [...daily.metrics.values()].flat(), place),
+    ...insertsInto("logs", LOG_ROW, [...daily.logs.values()].flat(), place),
+    ...insertsInto("events", EVENT_ROW, [...daily.events.values()].flat(), place),
+    ...insertsInto("spans", SPAN_ROW, [...daily.traces.values()].flat(), place),
     ...insertsInto("dead_letters", DEAD, dead, place),
   ];
 }
@@ -187,14 +185,6 @@ function* chunks<T>(columns: readonly Column<T>[], rows: readonly T[]): Generato
     chars += size;
   }
   if (chars > 0) yield arrays;
-}
-
-function nanosOf({ record, tenant, offset, index }: Row<Signal>): string {
-  const moment = parseTimestamp(record.timestamp);
-  if (moment.ok) return momentToNanos(moment.value);
-  throw new StorageError(`record ${index} of ${tenant} at offset ${offset}: ${moment.error.message}`, {
-    code: "storage_rejected",
-  });
 }
 
 function storableDuration(nanos: string): string {

@@ -1,29 +1,38 @@
 // Commits on PostgreSQL: one transaction, which begins with the fence. The fence is the move of the partition's offset
 // itself: it takes the row's lock, and finds no row where the position is not the one the batch was planned from.
+import { dailyRows, dayOf, RAW_KIND, storedByDay, type DailyRows } from "../day.ts";
 import type { OutboxEntry, PartitionCommit, PartitionId, Position, StreamStore } from "../storage.ts";
+import { SIGNALS } from "../../telemetry/signal.ts";
+import { storeSamples } from "./alert-samples.ts";
 import { claim, claimedUnder, dropClaims } from "./claims.ts";
 import type { PostgresConnections } from "./connections.ts";
+import { storeStats } from "./consumer-stats.ts";
+import { noteReplayed } from "./dead-letters.ts";
+import { ensurePartitions } from "./partitions.ts";
 import { ledgerUnder, progressUnder } from "./progress.ts";
+import { isKept, rawFloorDay } from "./retention.ts";
 import { insertsOf, type Statement } from "./rows.ts";
 import type { RawRow, Run, Value } from "./session.ts";
 import { arrayOf, readText, storedText } from "./text.ts";
+import { postgresWindows, storeWindows } from "./windows.ts";
 
 const PARTITION = "group_id = $1 AND topic = $2 AND partition = $3::integer";
-const IS_AT = "next_offset = $4::bigint AND incarnation = $5::bigint AND epoch = $6::bigint";
+const IS_AT = `next_offset = $4::bigint AND incarnation = $5::bigint AND epoch = $6::bigint
+  AND watermark_ms = $7::bigint`;
 
 /** What was read in time is known of one making of the topic and one epoch only. */
 const MOVE = `UPDATE offsets SET
-    next_offset = $7::bigint, incarnation = $8::bigint, epoch = $9::bigint, mark = $10::text,
-    records_total = records_total + $11::bigint, dead_total = dead_total + $12::bigint,
-    expired_total = expired_total + $13::bigint, updated_at = $14::text,
-    read_through_ms = CASE WHEN incarnation = $8::bigint AND epoch = $9::bigint
-      THEN greatest(read_through_ms, $15::bigint) ELSE $15::bigint END
+    next_offset = $8::bigint, incarnation = $9::bigint, epoch = $10::bigint, watermark_ms = $11::bigint,
+    mark = $12::text, records_total = records_total + $13::bigint, dead_total = dead_total + $14::bigint,
+    expired_total = expired_total + $15::bigint, updated_at = $16::text,
+    read_through_ms = CASE WHEN incarnation = $9::bigint AND epoch = $10::bigint
+      THEN greatest(read_through_ms, $17::bigint) ELSE $17::bigint END
   WHERE ${PARTITION} AND ${IS_AT} RETURNING 1 AS moved`;
 
-const BEGIN_PARTITION = `INSERT INTO offsets (group_id, topic, partition, next_offset, incarnation, epoch, mark,
-    records_total, dead_total, expired_total, updated_at, read_through_ms)
-  VALUES ($1, $2, $3::integer, $4::bigint, $5::bigint, $6::bigint, $7::text, $8::bigint, $9::bigint, $10::bigint,
-    $11::text, $12::bigint)
+const BEGIN_PARTITION = `INSERT INTO offsets (group_id, topic, partition, next_offset, incarnation, epoch, watermark_ms,
+    mark, records_total, dead_total, expired_total, updated_at, read_through_ms)
+  VALUES ($1, $2, $3::integer, $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::text, $9::bigint, $10::bigint,
+    $11::bigint, $12::text, $13::bigint)
   ON CONFLICT (group_id, topic, partition) DO NOTHING RETURNING 1 AS moved`;
 
 /** Looked for first: an insert that finds it there would still use up a number. Epochs beyond the first are not seen. */
@@ -46,6 +55,13 @@ const ADD_LEDGER = `INSERT INTO ledger (group_id, topic, partition, incarnation,
     redelivered = ledger.redelivered + excluded.redelivered,
     foreign_records = ledger.foreign_records + excluded.foreign_records`;
 
+/** How much of it lies in which day: what becomes expired with the day's partition. */
+const ADD_TO_DAYS = `INSERT INTO day_rows (group_id, topic, partition, incarnation, epoch, kind, day, tenant, stored)
+  SELECT $1::text, $2::text, $3::integer, $4::bigint, $5::bigint, kind, day, tenant, stored
+  FROM unnest($6::text[], $7::integer[], $8::text[], $9::bigint[]) AS e (kind, day, tenant, stored)
+  ON CONFLICT (kind, day, group_id, topic, partition, incarnation, epoch, tenant)
+  DO UPDATE SET stored = day_rows.stored + excluded.stored`;
+
 const ADD_OUTBOX = `INSERT INTO outbox (group_id, source_topic, partition, id, topic, key, value)
   SELECT $1::text, $2::text, $3::integer, id, topic, key, value
   FROM unnest($4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS e (id, topic, key, value, i) ORDER BY i
@@ -64,9 +80,9 @@ const OUTBOX = `SELECT id, topic, key, value FROM (
 const SENT = `DELETE FROM outbox WHERE id = ANY ($4::text[])
   AND group_id = $1 AND source_topic = $2 AND partition = $3::integer`;
 
-const POSITION = `SELECT next_offset, incarnation, epoch, mark FROM offsets WHERE ${PARTITION}`;
+const POSITION = `SELECT next_offset, incarnation, epoch, mark, watermark_ms FROM offsets WHERE ${PARTITION}`;
 
-const READ_THROUGH = `UPDATE offsets SET read_through_ms = greatest(read_through_ms, $7::bigint)
+const READ_THROUGH = `UPDATE offsets SET read_through_ms = greatest(read_through_ms, $8::bigint)
   WHERE ${PARTITION} AND ${IS_AT}`;
 
 export function createPostgresStreamStore(connections: PostgresConnections): StreamStore {
@@ -77,20 +93,21 @@ export function createPostgresStreamStore(connections: PostgresConnections): Str
     },
 
     async commit(commit) {
-      const inserts = insertsOfCommit(commit);
+      const daily = dailyRows(commit.rows);
       return await connections.transaction("committing a batch", async (run) => {
         if (!(await move(run, commit))) return { outcome: "fenced", isKept: false };
+        if (!(await isKept(run, commit.rawFloorDay))) return { outcome: "conflict", isKept: false };
         if (!(await claim(run, commit.claims, commit.committedAtMs)))
           return { outcome: "conflict", isKept: false };
-        await store(run, commit, inserts);
+        await store(run, commit, daily);
         return { outcome: "committed", isKept: true };
       });
     },
 
     async rehearse(commit) {
-      const inserts = insertsOfCommit(commit);
+      const daily = dailyRows(commit.rows);
       await connections.transaction("rehearsing a batch", async (run) => {
-        await store(run, commit, inserts);
+        await store(run, commit, daily);
         return { outcome: undefined, isKept: false };
       });
     },
@@ -101,6 +118,16 @@ export function createPostgresStreamStore(connections: PostgresConnections): Str
         outcome: await claimedUnder(run, keys),
         isKept: true,
       }));
+    },
+
+    ...postgresWindows(connections),
+
+    async rawFloorDay() {
+      return await rawFloorDay(connections);
+    },
+
+    async noteReplayed(ids) {
+      await noteReplayed(connections, ids);
     },
 
     async readThrough(id, position, atMs) {
@@ -148,7 +175,12 @@ function partitionOf({ group, topic, partition }: PartitionId): [string, string,
   return [storedText(group), storedText(topic), partition];
 }
 
-const placeOf = ({ nextOffset, incarnation, epoch }: Position) => [nextOffset, incarnation, epoch];
+const placeOf = ({ nextOffset, incarnation, epoch, watermarkMs }: Position) => [
+  nextOffset,
+  incarnation,
+  epoch,
+  watermarkMs,
+];
 
 function positionOf(row: RawRow): Position {
   return {
@@ -156,14 +188,15 @@ function positionOf(row: RawRow): Position {
     incarnation: Number(row.incarnation),
     epoch: Number(row.epoch),
     mark: typeof row.mark === "string" ? readText(row.mark) : null,
+    watermarkMs: Number(row.watermark_ms),
   };
 }
 
-function insertsOfCommit(commit: PartitionCommit): Statement[] {
-  const { group, topic, partition, next, rows, deadLetters } = commit;
+function insertsOfCommit(commit: PartitionCommit, daily: DailyRows): Statement[] {
+  const { group, topic, partition, next, deadLetters } = commit;
   const { incarnation, epoch } = next;
   const deadAt = new Date(commit.committedAtMs).toISOString();
-  return insertsOf(rows, deadLetters, { group, topic, partition, incarnation, epoch, deadAt });
+  return insertsOf(daily, deadLetters, { group, topic, partition, incarnation, epoch, deadAt });
 }
 
 /** @returns false where the position has moved */
@@ -186,11 +219,13 @@ async function move(run: Run, commit: PartitionCommit): Promise<boolean> {
 }
 
 /** Sends all that a commit stores but claims and the position; of one that fails the server drops those behind it. */
-async function store(run: Run, commit: PartitionCommit, rows: readonly Statement[]): Promise<void> {
+async function store(run: Run, commit: PartitionCommit, daily: DailyRows): Promise<void> {
   const { topic, next, ledger, outbox } = commit;
+  const inserts = insertsOfCommit(commit, daily);
+  await ensureDays(run, commit, daily);
   const statements: Statement[] = [
     { sql: ADD_SOURCE, values: [storedText(topic), next.incarnation, next.epoch] },
-    ...rows,
+    ...inserts,
   ];
   if (ledger.length > 0) {
     const values: Value[] = [
@@ -208,6 +243,19 @@ async function store(run: Run, commit: PartitionCommit, rows: readonly Statement
     ];
     statements.push({ sql: ADD_LEDGER, values });
   }
+  const days = storedByDay(daily, ledger);
+  if (days.length > 0) {
+    const values: Value[] = [
+      ...partitionOf(commit),
+      next.incarnation,
+      next.epoch,
+      arrayOf(days.map(({ kind }) => kind)),
+      arrayOf(days.map(({ day }) => day)),
+      arrayOf(days.map(({ tenant }) => storedText(tenant))),
+      arrayOf(days.map(({ stored }) => stored)),
+    ];
+    statements.push({ sql: ADD_TO_DAYS, values });
+  }
   if (outbox.length > 0) {
     const values: Value[] = [
       ...partitionOf(commit),
@@ -219,5 +267,31 @@ async function store(run: Run, commit: PartitionCommit, rows: readonly Statement
     statements.push({ sql: ADD_OUTBOX, values });
   }
   // All at once, in this order: what the connection has prepared before needs one round trip together.
-  await Promise.all(statements.map(({ sql, values }) => run(sql, values)));
+  const sent = [
+    ...statements.map(({ sql, values }) => run(sql, values)),
+    storeWindows(run, commit),
+    storeSamples(run, commit),
+    storeStats(run, commit),
+  ];
+  try {
+    await Promise.all(sent);
+  } finally {
+    // None of them may go on when the transaction is taken back.
+    await Promise.allSettled(sent);
+  }
+}
+
+/**
+ * All days that the commit writes to, before it writes any: to make one locks the whole table, and waits for those who
+ * write to it.
+ */
+async function ensureDays(run: Run, { windows }: PartitionCommit, daily: DailyRows): Promise<void> {
+  for (const signal of SIGNALS) {
+    await ensurePartitions(run, RAW_KIND[signal], daily[signal].keys());
+  }
+  await ensurePartitions(
+    run,
+    "windows",
+    windows.put.map(({ startMs }) => dayOf(startMs)),
+  );
 }

@@ -9,7 +9,7 @@ import { Nested } from "./nested.ts";
 import { otlpRecords, type Origin, type OtlpRecord } from "./records.ts";
 import type { OtlpRequest } from "./request.ts";
 import { encodeResource, enterShells, recordSchemaOf, type OpenShells } from "./shells.ts";
-import { writeWeirField, type OtlpHeader } from "./weir-field.ts";
+import { writeWeirField, type OtlpHeader, type WeirField } from "./weir-field.ts";
 
 export interface PackedOtlp {
   key: string;
@@ -46,6 +46,13 @@ export function packOtlp(
   }
   flush();
   return packed;
+}
+
+/** A message of one record alone, with its resource and scope. @param header undefined: without Weir's field */
+export function packRecord(placed: OtlpRecord, header: WeirField | undefined): Uint8Array {
+  const nested = new Nested();
+  nested.add([], { head: encodeResource([placed]), field: 1 });
+  return nested.finish(header ? writeWeirField(header) : new Uint8Array(0));
 }
 
 /** @param group records of one resource */

@@ -1,7 +1,8 @@
 // The driver's way in: POST /__chaos with {op, …} and the run's token. Only this bundle has it.
 import { clusterOf } from "../../../functions/cluster.ts";
 import { deploymentOf } from "../../../functions/deployment.ts";
-import { ownedPartitions, ownerOf, wakeAll } from "../../../functions/consume.ts";
+import { ownedPartitions, ownerOf } from "../../../functions/consume.ts";
+import { wakeAll } from "../../../functions/schedule.ts";
 import type { ControlCall } from "./control-call.ts";
 import { hooks } from "./hooks.ts";
 import { evict } from "./objects.ts";

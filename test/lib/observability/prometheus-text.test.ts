@@ -19,6 +19,8 @@ const GAUGES = {
   weir_spill_messages: 0,
   weir_spill_bytes: 0,
   weir_spill_oldest_seconds: 0,
+  weir_storage_bytes: 0,
+  weir_storage_limit_bytes: 0,
   weir_scrape_errors: 0,
 };
 const pageOf = (counts: Counts) => parseExposition(renderPrometheus(counts, GAUGES));

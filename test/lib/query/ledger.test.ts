@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { balance, verdictOf, type LedgerSources } from "../../../lib/query/ledger.ts";
 import { SIGNALS, type Signal } from "../../../lib/telemetry/signal.ts";
 
-type Fate = "stored" | "late" | "dead" | "deduplicated" | "spilled" | "waiting";
+type Fate = "stored" | "late" | "dead" | "deduplicated" | "expired" | "spilled" | "waiting";
 
 /** One acceptance of a record, and what became of it. */
 interface Way {
@@ -18,7 +18,7 @@ interface Way {
   copies: number;
 }
 
-const COMMITTED = new Set<Fate>(["stored", "late", "dead", "deduplicated"]);
+const COMMITTED = new Set<Fate>(["stored", "late", "dead", "deduplicated", "expired"]);
 
 const way = (fates: readonly Fate[]): fc.Arbitrary<Way> =>
   fc.record({
@@ -51,6 +51,7 @@ function sourcesOf(ways: readonly Way[], lostAtMost?: number): LedgerSources {
         late: 0,
         dead: 0,
         deduplicated: 0,
+        expired: 0,
         redelivered: one.copies,
         foreign: foreign.includes(one) ? 1 : 0,
         [one.fate]: 1,
@@ -62,12 +63,12 @@ function sourcesOf(ways: readonly Way[], lostAtMost?: number): LedgerSources {
       .filter(({ fate }) => fate === "waiting")
       .map(({ tenant, signal }) => ({ tenant, signal, records: 1 })),
     discarded: [],
-    expired: new Set(),
+    expiredUnread: new Set(),
     isQuiet: true,
   };
 }
 
-const SETTLED: readonly Fate[] = ["stored", "late", "dead", "deduplicated"];
+const SETTLED: readonly Fate[] = ["stored", "late", "dead", "deduplicated", "expired"];
 const told = (sources: LedgerSources) => verdictOf(sources, balance(sources));
 
 describe("the balance", () => {
@@ -149,9 +150,9 @@ describe("what is not known", () => {
   });
 
   it("records that expired unread are not held against it, other missing ones are", () => {
-    const sources = { ...whole, committed: [], expired: new Set<Signal>(["logs"]) };
+    const sources = { ...whole, committed: [], expiredUnread: new Set<Signal>(["logs"]) };
     expect(balance(sources)).toMatchObject([{ difference: 1, settled: true, balanced: null }]);
-    const others = { ...sources, expired: new Set<Signal>(["metrics"]) };
+    const others = { ...sources, expiredUnread: new Set<Signal>(["metrics"]) };
     expect(balance(others)).toMatchObject([{ difference: 1, settled: true, balanced: false }]);
   });
 

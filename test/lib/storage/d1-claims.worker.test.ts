@@ -3,7 +3,9 @@ import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { D1, D1Value } from "../../../lib/storage/d1-database.ts";
 import { createD1QueryStore } from "../../../lib/storage/d1-query.ts";
+import { dayStatements } from "../../../lib/storage/d1-days.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
+import { dayOf } from "../../../lib/storage/day.ts";
 import type { Claim, OutboxEntry } from "../../../lib/storage/storage.ts";
 import { ledgerEntry, partitionCommit, positionAt } from "../../contract/partition-commit.ts";
 
@@ -20,21 +22,24 @@ const newId = () => ({ group: crypto.randomUUID(), topic: "logs.raw", partition:
 function watched(): { db: D1; plans: Map<string, string>; calls: () => number } {
   const plans = new Map<string, string>();
   let calls = 0;
+  const prepared = (sql: string, values: D1Value[]) => {
+    const statement = env.DB.prepare(sql).bind(...values);
+    const explain = async () => {
+      if (sql.startsWith("CREATE")) return;
+      const explained = env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind(...values);
+      const { results } = await explained.all<{ detail: string }>();
+      plans.set(sql.trim().replaceAll(/\s+/g, " "), results.map(({ detail }) => detail).join("\n"));
+    };
+    const all = async () => {
+      calls++;
+      await explain();
+      return await statement.all<Record<string, D1Value>>();
+    };
+    return { statement, explain, all };
+  };
   const prepare = (sql: string) => ({
-    bind(...values: D1Value[]) {
-      const statement = env.DB.prepare(sql).bind(...values);
-      const explain = async () => {
-        const explained = env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind(...values);
-        const { results } = await explained.all<{ detail: string }>();
-        plans.set(sql.trim().replaceAll(/\s+/g, " "), results.map(({ detail }) => detail).join("\n"));
-      };
-      const all = async () => {
-        calls++;
-        await explain();
-        return await statement.all<Record<string, D1Value>>();
-      };
-      return { statement, explain, all };
-    },
+    ...prepared(sql, []),
+    bind: (...values: D1Value[]) => prepared(sql, values),
   });
   const batch = async (statements: { statement: D1PreparedStatement; explain(): Promise<void> }[]) => {
     calls++;
@@ -55,6 +60,8 @@ describe("a commit on D1", () => {
   it("is one call, which looks everything up by its key", async () => {
     const { db, plans, calls } = watched();
     const id = newId();
+    const day = dayOf(Date.parse("2026-11-21T10:00:00.000Z"));
+    await env.DB.batch(dayStatements(env.DB, "logs", [day]) as D1PreparedStatement[]);
     const whole = partitionCommit(id, {
       rows: {
         logs: [
@@ -98,7 +105,14 @@ describe("a commit on D1", () => {
     expect(planOf(plans, "DELETE FROM outbox")).toMatch(/SEARCH outbox USING INDEX \w+ \(id=\?\)/);
 
     const query = createD1QueryStore(db);
-    const page = { topic: undefined, errorType: undefined, limit: 10, after: "g/t/0/0/0/-1" };
+    const page = {
+      topic: undefined,
+      errorType: undefined,
+      from: undefined,
+      to: undefined,
+      limit: 10,
+      after: "g/t/0/0/0/-1",
+    };
     await query.deadLetters({ ...page, tenant: "t" });
     expect([...plans.values()].at(-1)).toMatch(
       /^SEARCH d USING INDEX dead_letters_by_tenant \(tenant=\? AND dlq_timestamp<\?\)/,

@@ -5,6 +5,7 @@ import { createIntentStore, type BlockSink } from "../../../lib/storage/intent.t
 import { createMemoryIntentControl } from "../../../lib/storage/memory-intents.ts";
 import { createMemoryStore } from "../../../lib/storage/memory.ts";
 import { intentControlSuite } from "../../contract/intent-control.suite.ts";
+import { partitionCommit, positionAt } from "../../contract/partition-commit.ts";
 import { storageSuite } from "../../contract/storage.suite.ts";
 import { createManifestSink, createTokenSink, type MemorySink } from "../../support/memory-sinks.ts";
 import { Stage } from "../../support/stage.ts";
@@ -16,30 +17,17 @@ storageSuite("intents over memory", async () => {
   const blocks = createMemoryStore();
   const sink: BlockSink = {
     async write({ token, topic, partition: number, toOffset, incarnation, epoch, rows }) {
-      await blocks.stream.commit({
-        group: token,
-        topic,
-        partition: number,
-        from: undefined,
-        next: { nextOffset: toOffset, incarnation, epoch, mark: null },
-        rows,
-        deadLetters: [],
-        claims: { first: [], repeated: [], receivedMs: undefined },
-        ledger: [],
-        outbox: [],
-        expired: 0,
-        committedAtMs: 0,
-      });
+      const next = positionAt(toOffset, { incarnation, epoch });
+      await blocks.stream.commit(
+        partitionCommit({ group: token, topic, partition: number }, { next, rows, committedAtMs: 0 }),
+      );
     },
     async holds({ token }) {
       return (await blocks.stream.progress(token)).length > 0 ? "whole" : "none";
     },
     async rehearse({ rows }) {
       const id = { group: "", topic: "", partition: 0 };
-      const next = { nextOffset: 0, incarnation: 0, epoch: 0, mark: null };
-      const claims = { first: [], repeated: [], receivedMs: undefined };
-      const rest = { deadLetters: [], claims, ledger: [], outbox: [], expired: 0, committedAtMs: 0 };
-      await blocks.stream.rehearse({ ...id, from: undefined, next, rows, ...rest });
+      await blocks.stream.rehearse(partitionCommit(id, { rows }));
     },
   };
   const { deadLetters, deadLetter } = memory.query;

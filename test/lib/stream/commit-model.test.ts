@@ -8,6 +8,7 @@ import { positionIn, type MemoryTables } from "../../../lib/storage/memory-table
 import { createMemoryStore } from "../../../lib/storage/memory.ts";
 import { StorageError, type PartitionCommit, type StreamStore } from "../../../lib/storage/storage.ts";
 import { drainPartition, newDrainMemory } from "../../../lib/stream/drain.ts";
+import { emptyCommit } from "../../../lib/stream/empty-commit.ts";
 import { readAgain } from "../../../lib/stream/read-again.ts";
 import type { DrainSource } from "../../../lib/stream/run.ts";
 import type { Log } from "../../../lib/telemetry/log.ts";
@@ -28,6 +29,11 @@ const sourceOf = (partition: number): DrainSource => ({
   startAt: "earliest",
   defaultTenant: DEFAULT_TENANT,
   deadLetterTopic: "logs.dlq",
+  lateTopic: "logs.late",
+  processedTopic: null,
+  processedTopics: null,
+  windows: [],
+  latenessMs: 0,
   recentOffset: undefined,
 });
 
@@ -78,20 +84,9 @@ async function reset(store: StreamStore): Promise<void> {
       const from = await store.position(sourceOf(partition));
       // An owner that met the partition for the first time took the epoch from another.
       if (from?.epoch === 1) break;
-      const outcome = await store.commit({
-        group: GROUP,
-        topic: TOPIC,
-        partition,
-        from,
-        next: { nextOffset: 0, incarnation: 0, epoch: 1, mark: null },
-        rows: { metrics: [], logs: [], events: [], traces: [] },
-        deadLetters: [],
-        claims: { first: [], repeated: [], receivedMs: undefined },
-        ledger: [],
-        outbox: [],
-        expired: 0,
-        committedAtMs: NOW_MS,
-      });
+      const next = { nextOffset: 0, incarnation: 0, epoch: 1, mark: null, watermarkMs: 0 };
+      const id = { group: GROUP, topic: TOPIC, partition };
+      const outcome = await store.commit(emptyCommit(id, from, next, { rawFloorDay: 0, nowMs: NOW_MS }));
       if (outcome === "committed") break;
     }
   }

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { batchIdentity, idAttempt, idKey } from "../../../lib/stream/identity.ts";
-import { shortHash } from "../../../lib/stream/short-hash.ts";
+import { shortHash } from "../../../lib/telemetry/short-hash.ts";
 import { logs, openWorld, Reading, type World } from "../../support/stream-world.ts";
 
 let world: World;

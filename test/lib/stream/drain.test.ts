@@ -1,6 +1,7 @@
 // Where a drain reads from: marks that tell a topic made anew, epochs, what is told of an idle partition.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { newDrainMemory } from "../../../lib/stream/drain.ts";
+import { emptyCommit } from "../../../lib/stream/empty-commit.ts";
 import { isMarkOf, markOf } from "../../../lib/stream/identity.ts";
 import { claimHorizonMs } from "../../../lib/stream/prune.ts";
 import { resumePartition } from "../../../lib/stream/resume.ts";
@@ -111,6 +112,7 @@ describe("a topic made anew", () => {
       incarnation: 1,
       epoch: 0,
       mark: null,
+      watermarkMs: START_MS,
     });
     expect(await reading.drain()).toMatchObject({ state: "caught-up", records: 3 });
     expect(reading.stored()).toEqual(["a", "a", "b", "x", "y"]);
@@ -122,29 +124,15 @@ describe("a topic made anew", () => {
 
 describe("an epoch", () => {
   it("is that of the group for a partition read later, and part of each claim's key", async () => {
-    const at = (epoch: number) => ({ nextOffset: 0, incarnation: 0, epoch, mark: null });
+    const at = (epoch: number) => ({ nextOffset: 0, incarnation: 0, epoch, mark: null, watermarkMs: 0 });
     await reading.send({ batch: "b", attempt: 1, records: logs("a") });
     await reading.send({ batch: "b", attempt: 1, partition: 1, records: logs("a") });
     await reading.drain(0);
     const [first] = reading.commits.at(-1)?.claims.first ?? [];
     const { group, topic } = reading.source();
-    const empty = {
-      rows: { metrics: [], logs: [], events: [], traces: [] },
-      deadLetters: [],
-      ledger: [],
-      outbox: [],
-    };
-    await reading.store.commit({
-      ...empty,
-      group,
-      topic,
-      partition: 0,
-      from: await reading.store.position(reading.source()),
-      next: at(2),
-      claims: { first: [], repeated: [], receivedMs: undefined },
-      expired: 0,
-      committedAtMs: START_MS,
-    });
+    const from = await reading.store.position(reading.source());
+    const told = { rawFloorDay: 0, nowMs: START_MS };
+    await reading.store.commit(emptyCommit({ group, topic, partition: 0 }, from, at(2), told));
     await reading.drain(1);
     expect(await reading.store.position(reading.source(1))).toMatchObject({ epoch: 2, nextOffset: 1 });
     const [second] = reading.commits.at(-1)?.claims.first ?? [];
@@ -225,6 +213,7 @@ describe("claims", () => {
       deadTotal: 0,
       expiredTotal: 0,
       readThroughMs: hour * HOUR,
+      watermarkMs: 0,
       updatedAt: "",
     }));
 

@@ -36,6 +36,11 @@ beforeEach(() => {
     startAt: "earliest",
     defaultTenant: `t-${crypto.randomUUID()}`,
     deadLetterTopic: "events.dlq",
+    lateTopic: "events.late",
+    processedTopic: null,
+    processedTopics: null,
+    windows: [],
+    latenessMs: 0,
     recentOffset: undefined,
   };
 });

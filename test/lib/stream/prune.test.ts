@@ -19,6 +19,7 @@ const progress = (...times: number[]): Progress[] =>
     deadTotal: 0,
     expiredTotal: 0,
     readThroughMs,
+    watermarkMs: 0,
     updatedAt: "",
   }));
 

@@ -67,8 +67,9 @@ export async function wakeAndDrain(topic: string, signal: Signal, partitions = 3
   }
   const isAtEnd = async () => {
     await drain(topic, partitions);
-    const lag = await getList<{ topic: string; lag: number | null }>("/api/v1/lag");
-    return lag.filter((row) => row.topic === topic && row.lag === 0).length === partitions;
+    const lag = await getList<{ group: string; topic: string; lag: number | null }>("/api/v1/lag");
+    const isRead = (row: (typeof lag)[number]) => row.group === GROUP && row.topic === topic && row.lag === 0;
+    return lag.filter(isRead).length === partitions;
   };
   await expect.poll(isAtEnd, { timeout: 30_000, interval: 10 }).toBe(true);
 }

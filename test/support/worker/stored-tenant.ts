@@ -4,6 +4,10 @@ import { env } from "cloudflare:test";
 import { hashSecret, type Scope } from "../../../lib/auth/api-key.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
 import type { Span } from "../../../lib/telemetry/span.ts";
+import type { WindowChanges } from "../../../lib/storage/storage.ts";
+import { encodePartial } from "../../../lib/windows/partial-codec.ts";
+import { emptyPartial, fold } from "../../../lib/windows/partial.ts";
+import { seriesId } from "../../../lib/windows/series.ts";
 import { ledgerEntry, partitionCommit, positionAt } from "../../contract/partition-commit.ts";
 
 export interface StoredTenant {
@@ -121,7 +125,22 @@ export async function storeRecords({ tenant, marker, traceId }: StoredTenant): P
     ],
     ledger: [ledgerEntry(tenant, { stored: 2 })],
     outbox: [{ id: marker, topic: `topic-${marker}.dlq`, key: btoa(marker), value: marker }],
+    windows: windowOf(tenant, marker, Date.parse("2026-11-20T10:00:00.000Z")),
     committedAtMs: Date.parse(timestamp),
   });
   await createD1StreamStore(env.DB).commit(commit);
+}
+
+/** One value in one window of a series that has the marker for its name. */
+function windowOf(tenant: string, marker: string, startMs: number): Partial<WindowChanges> {
+  const labels = { host: marker };
+  const series = seriesId(tenant, marker, labels);
+  const partial = emptyPartial(0);
+  fold(partial, { time: { ms: startMs, ns: 0 }, offset: 0, index: 2, value: { kind: "number", value: 0.5 } });
+  const place = { tenant, name: marker, series, window: "5m", startMs };
+  const state = encodePartial(partial);
+  return {
+    put: [{ ...place, endMs: startMs + 300_000, dueMs: null, revision: 1, state }],
+    series: [{ tenant, name: marker, series, labels, day: Math.floor(startMs / 86_400_000) }],
+  };
 }

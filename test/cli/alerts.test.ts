@@ -1,0 +1,132 @@
+// `weir alerts` as a process, against the real worker with its real D1.
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { build } from "../../cli/build.mjs";
+import { alertRuleShape, madeNotifierShape, silenceShape } from "../../lib/http/alert-shape.ts";
+import { root, startWorkerProcess, type WorkerProcess } from "../support/start.ts";
+
+const dataDir = mkdtempSync(join(tmpdir(), "weir-alerts-"));
+/** Nothing here reaches Kafka, and nobody judges. */
+const bindings = { ENVIRONMENT: "development", KAFKA_REST_URL: "http://127.0.0.1:9", ALERTING: "off" };
+let worker: WorkerProcess;
+
+beforeAll(async () => {
+  [worker] = await Promise.all([startWorkerProcess({ port: 0, dataDir, bindings }), build(["cli"])]);
+});
+afterAll(async () => {
+  await worker?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function weir(...args: string[]): Promise<Ran> {
+  const { WEIR_URL: _, WEIR_KEY: __, NO_COLOR: ___, ...rest } = process.env;
+  const env = { ...rest, WEIR_URL: worker.url };
+  return await new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(root, "dist", "weir.mjs"), "alerts", ...args],
+      { env },
+      (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === "number" ? error.code : error ? -1 : 0, stdout, stderr }),
+    );
+  });
+}
+
+const jsonOf = ({ stdout }: Ran): unknown => JSON.parse(stdout);
+
+describe("weir alerts", () => {
+  it("makes, tries, lists and deletes rules", async () => {
+    const expr = 'cpu{env!="dev"} > 80 for 5m';
+    const made = await weir(
+      "rule",
+      "create",
+      "Hot CPU",
+      expr,
+      "--severity",
+      "critical",
+      "--summary",
+      "{{value}} %",
+    );
+    expect(made).toMatchObject({ code: 0, stderr: "" });
+    const [, id = ""] = /^(\w{16}) \(Hot CPU\): it is judged from now on\n$/.exec(made.stdout) ?? [];
+    const [rule] = alertRuleShape.array().parse(jsonOf(await weir("rules", "--json")));
+    expect(rule).toMatchObject({
+      id,
+      expr,
+      severity: "critical",
+      for: "5m",
+      annotations: { summary: "{{value}} %" },
+    });
+    expect((await weir("rules")).stdout).toContain(`${id}  Hot CPU  critical  5m   4h      ${expr}`);
+    expect(await weir("rule", "test", "cpu > 80")).toMatchObject({
+      code: 0,
+      stdout: "There is nothing that it looks at.\n",
+    });
+    expect((await weir("rule", "delete", id)).stdout).toBe(`${id} (Hot CPU): deleted\n`);
+    expect(await weir("rule", "delete", id)).toMatchObject({ code: 1, stderr: /names no alert rule here/ });
+    expect((await weir("list")).stdout).toBe("Nothing is pending or firing.\n");
+  });
+
+  it("tells where an expression is wrong", async () => {
+    const ran = await weir("rule", "create", "x", "p75(latency, 5m) > 1");
+    expect(ran).toMatchObject({ code: 1, stdout: "" });
+    expect(ran.stderr).toMatch(/column 1: there is no function p75/);
+  });
+
+  it("shows the deployment's rules", async () => {
+    const { stdout } = await weir("rules", "--deployment");
+    expect(stdout).toMatch(/default-lag +Consumer lag +warning +1m +4h +lag\(\) > 10000 for 1m/);
+    expect(await weir("rules", "--deployment", "-t", "acme")).toMatchObject({
+      code: 2,
+      stderr: /exclude each other/,
+    });
+  });
+
+  it("silences for a span, and ends it", async () => {
+    const made = await weir("silence", "2h", "-m", "host=web-1", "-m", "env!=dev", "-c", "moving", "--json");
+    const silence = silenceShape.parse(jsonOf(made));
+    expect(silence.matchers).toEqual([
+      { name: "host", op: "=", value: "web-1" },
+      { name: "env", op: "!=", value: "dev" },
+    ]);
+    expect(Date.parse(silence.ends_at) - Date.now()).toBeGreaterThan(7_000_000);
+    expect((await weir("silences")).stdout).toMatch(/host=web-1, env!=dev/);
+    expect((await weir("unsilence", silence.id)).stdout).toBe(`${silence.id}: ended\n`);
+    expect((await weir("silences", "--json")).stdout).toBe("[]\n");
+    for (const args of [
+      ["2h", "-m", "host=a"],
+      ["2h", "-c", "why"],
+      ["soon", "-c", "why"],
+      ["2h", "-c", "w", "-m", "x"],
+    ])
+      expect((await weir("silence", ...args)).code, args.join(" ")).toBe(2);
+  });
+
+  it("adds notifiers, prints a webhook's secret alone, and never the URL", async () => {
+    const url = "https://hooks.example.com/T0/very-secret";
+    const made = await weir("notifier", "add", "ops", url);
+    expect(made.stdout).toMatch(/^whsec_[A-Za-z0-9+/]{43}=\n$/);
+    expect(made.stderr).toMatch(/at hooks\.example\.com is told of alerts/);
+    const slack = madeNotifierShape.parse(
+      jsonOf(await weir("notifier", "add", "chat", url, "--slack", "--json")),
+    );
+    expect(slack).toMatchObject({ kind: "slack", secret: null });
+    const listed = await weir("notifiers");
+    expect(listed.stdout).toMatch(/ops +webhook +hooks\.example\.com +0 +0/);
+    expect(made.stderr + listed.stdout).not.toContain("very-secret");
+    expect((await weir("notifier", "delete", slack.id)).code).toBe(0);
+    expect(await weir("notifier", "add", "x", "https://10.0.0.1/")).toMatchObject({
+      code: 1,
+      stderr: /public address/,
+    });
+  });
+});

@@ -1,0 +1,358 @@
+// Judging against the real database: each transition is recorded once, whatever runs beside it, and what was recorded is
+// sent, whatever dies in between.
+import { abortAllDurableObjects, createExecutionContext, env, runDurableObjectAlarm } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { sendAlerts } from "../../functions/alert-delivery.ts";
+import { alertObserver } from "../../functions/alert-rules.ts";
+import { alertOwnerOf, judgeTenant, wakeAlerts, type TickResult } from "../../functions/alert-tick.ts";
+import type { Alert, Notification } from "../../lib/alerts/alert.ts";
+import { ProduceLatency } from "../../lib/alerts/produce-latency.ts";
+import { DEPLOYMENT } from "../../lib/alerts/rule.ts";
+import { sampleStatements } from "../../lib/storage/d1-alert-samples.ts";
+import { D1AlertState } from "../../lib/storage/d1-alert-state.ts";
+import { D1Alerts } from "../../lib/storage/d1-alerts.ts";
+import { createD1StreamStore } from "../../lib/storage/d1-stream.ts";
+import { partitionCommit, positionAt } from "../contract/partition-commit.ts";
+import { makeTopic, messagesWith } from "../support/worker/topic-messages.ts";
+
+const T0 = Date.parse("2026-11-21T10:00:00.000Z");
+const MINUTE = 60_000;
+const HOOK = "https://hooks.example.com/T0/very-secret";
+
+let tenant: string;
+let ruleId: string;
+const alerts = new D1Alerts(env.DB);
+const state = new D1AlertState(env.DB);
+
+async function addRule(fields: object = {}): Promise<string> {
+  const id = crypto.randomUUID().slice(0, 8);
+  const rule = { name: "CPU", expr: "cpu > 80", ...fields };
+  const row = { tenant, id, rule, createdAt: new Date(T0).toISOString(), createdBy: "k", isDeleted: false };
+  expect(await alerts.addRule(row, 100)).toBe(true);
+  return id;
+}
+
+async function addNotifier(url = HOOK): Promise<string> {
+  const id = crypto.randomUUID().slice(0, 8);
+  const row = { tenant, id, name: "hook", kind: "webhook", url, createdAt: "", createdBy: "k" };
+  expect(await alerts.addNotifier(row, 100)).toBe(true);
+  return id;
+}
+
+/** As the group `alerting` commits it. */
+async function observed(minute: number, value: number, host = "a"): Promise<void> {
+  const time = `${T0 + minute * MINUTE}000000`;
+  const isViolated = value > 80;
+  const sample = {
+    tenant,
+    rule: ruleId,
+    series: host.padEnd(32, "0"),
+    name: "cpu",
+    labels: { host },
+    time,
+    value,
+    violatedTime: isViolated ? time : null,
+    violatedValue: isViolated ? value : null,
+  };
+  await env.DB.batch(
+    sampleStatements(env.DB, { alertSamples: [sample], committedAtMs: T0 }) as D1PreparedStatement[],
+  );
+}
+
+async function tick(minute: number, whose = tenant, bindings: Env = env): Promise<TickResult> {
+  const context = createExecutionContext();
+  return await judgeTenant(bindings, whose, {
+    nowMs: T0 + minute * MINUTE,
+    latency: new ProduceLatency(),
+    context,
+  });
+}
+
+async function history(): Promise<Alert[]> {
+  return (await state.transitions(tenant, undefined, undefined, 1_000)).map(({ alert }) => alert as Alert);
+}
+
+interface Posted {
+  url: string;
+  id: string;
+  body: Notification;
+}
+
+/** Sends what is due, to receivers that answer so. */
+async function send(
+  minute: number,
+  answer: (url: string) => Response | Promise<Response>,
+): Promise<Posted[]> {
+  const posted: Posted[] = [];
+  await sendAlerts(env, tenant, {
+    async fetch(url, init) {
+      const id = (init.headers as Record<string, string>)["webhook-id"] ?? "";
+      posted.push({ url, id, body: JSON.parse(init.body as string) as Notification });
+      return await answer(url);
+    },
+    now: () => T0 + minute * MINUTE,
+    random: () => 0.5,
+  });
+  return posted;
+}
+
+const taken = () => new Response(null, { status: 204 });
+
+beforeEach(async () => {
+  tenant = `t${crypto.randomUUID()}`;
+  ruleId = await addRule();
+  await makeTopic("alerts");
+  vi.spyOn(console, "info").mockImplementation(() => undefined);
+});
+
+afterEach(() => vi.restoreAllMocks());
+
+describe("a judgement", () => {
+  it("records what changes, and nothing where nothing does", async () => {
+    await observed(0, 90);
+    expect(await tick(0)).toMatchObject({ outcome: "recorded", transitions: 1 });
+    expect(await tick(1)).toMatchObject({ outcome: "unchanged", transitions: 0 });
+    await observed(2, 10);
+    expect(await tick(2)).toMatchObject({ outcome: "recorded", transitions: 1 });
+    expect((await history()).map(({ state, value }) => [state, value])).toEqual([
+      ["resolved", 10],
+      ["firing", 90],
+    ]);
+  });
+
+  it("is recorded once where several are made at once", async () => {
+    await observed(0, 90);
+    const results = await Promise.all(Array.from({ length: 6 }, () => tick(0)));
+    const outcomes = results.map(({ outcome }) => outcome).toSorted();
+    expect(outcomes.filter((outcome) => outcome === "recorded")).toHaveLength(1);
+    expect(await history()).toHaveLength(1);
+    expect(await state.due(tenant, T0, 100)).toHaveLength(1);
+  });
+
+  it("that was made from an old version is not recorded", async () => {
+    await observed(0, 90);
+    await tick(0);
+    const changes = { put: [], forgotten: [], transitions: [], outbox: [], goneRules: [] };
+    const late = { id: `${tenant}/late`, target: "topic", body: "{}" };
+    const outcome = await state.record(tenant, { from: 0, to: 1 }, { ...changes, outbox: [late] }, T0);
+    expect(outcome).toBe("fenced");
+    expect(await state.due(tenant, T0, 100)).toHaveLength(1);
+  });
+
+  it("leaves the other rules alone where one cannot be judged", async () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const other = await addRule({ expr: "sum(cpu, 5m) > 1" });
+    await observed(0, 90);
+    const bindings = { ...env, WINDOWS: "1h" };
+    expect(await tick(0, tenant, bindings)).toMatchObject({ outcome: "recorded", transitions: 1 });
+    expect(warn.mock.calls.flat().join()).toMatch(
+      new RegExp(`alert_rule_failed.*${other}.*no window of WINDOWS`),
+    );
+  });
+
+  it("resolves the alerts of a rule that is deleted, and drops it", async () => {
+    await observed(0, 90);
+    await tick(0);
+    expect(await alerts.deleteRule(tenant, ruleId)).toBe(true);
+    await tick(1);
+    expect((await history())[0]).toMatchObject({ state: "resolved", rule: ruleId, name: "CPU" });
+    await tick(2);
+    expect(await alerts.rules(tenant)).toEqual([]);
+    expect(await tick(3)).toMatchObject({ outcome: "unchanged", hasRules: false });
+  });
+
+  it("of an absence waits until the reader of the group has read so far", async () => {
+    await alerts.deleteRule(tenant, ruleId);
+    ruleId = await addRule({ expr: "absent(cpu, 10m)" });
+    await env.DB.prepare("DELETE FROM offsets").run();
+    const nowMinute = Math.ceil((Date.now() - T0) / MINUTE);
+    const store = createD1StreamStore(env.DB);
+    const place = { group: "weir-alerting", topic: "metrics.raw", partition: 0 };
+    const next = positionAt(1);
+    await store.commit(partitionCommit(place, { next, rawFloorDay: await store.rawFloorDay() }));
+    await observed(nowMinute - 11, 1);
+    expect(await tick(nowMinute)).toMatchObject({ transitions: 0 });
+    await store.readThrough(place, next, T0 + (nowMinute - 2) * MINUTE);
+    expect(await tick(nowMinute)).toMatchObject({ transitions: 0 });
+    await store.readThrough(place, next, T0 + (nowMinute - 1) * MINUTE);
+    expect(await tick(nowMinute)).toMatchObject({ transitions: 1 });
+    expect((await history())[0]).toMatchObject({ state: "firing", value: 600 });
+  });
+
+  it("of the deployment stays quiet on a deployment that is well", async () => {
+    const result = await tick(0, DEPLOYMENT);
+    expect(result).toMatchObject({ transitions: 0, hasRules: true });
+  });
+});
+
+describe("what was recorded", () => {
+  it("is sent to the topic and to notifiers, and then it is gone", async () => {
+    const notifier = await addNotifier();
+    await observed(0, 90);
+    await observed(0, 95, "b");
+    await tick(0);
+    const posted = await send(0, taken);
+    expect(posted).toHaveLength(1);
+    expect(posted[0]).toMatchObject({
+      url: HOOK,
+      id: `${tenant}/${ruleId}/${notifier}/1`,
+      body: { status: "firing", alerts: [{ labels: { host: "a" } }, { labels: { host: "b" } }] },
+    });
+    const onTopic = await messagesWith("alerts", tenant);
+    const ids = onTopic.map(
+      ({ value }) => (JSON.parse(new TextDecoder().decode(value ?? undefined)) as Alert).id,
+    );
+    expect(ids.toSorted()).toEqual((await history()).map(({ id }) => id).toSorted());
+    expect(await send(1, taken)).toEqual([]);
+    expect((await alerts.notifiers(tenant))[0]).toMatchObject({ sentTotal: 1, lastError: null });
+  });
+
+  it("is sent again under the same id until it is taken, and tells nothing of the URL", async () => {
+    const lines: string[] = [];
+    vi.spyOn(console, "warn").mockImplementation((line: string) => void lines.push(line));
+    await addNotifier();
+    await observed(0, 90);
+    await tick(0);
+    const [first] = await send(0, () => new Response("no", { status: 500 }));
+    // Not at once again.
+    expect(await send(0, taken)).toEqual([]);
+    expect((await alerts.notifiers(tenant))[0]).toMatchObject({
+      sentTotal: 0,
+      lastError: "it answered HTTP 500",
+    });
+    const [second] = await send(1, taken);
+    expect(second).toEqual(first);
+    expect(lines.join()).toContain("hooks.example.com");
+    expect(lines.join()).not.toContain("very-secret");
+  });
+
+  it("is given up in the end, and that is shown", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    await addNotifier();
+    await observed(0, 90);
+    await tick(0);
+    let attempts = 0;
+    for (let minute = 0; minute < 2_000; minute += 15)
+      attempts += (await send(minute, () => Response.error())).length;
+    expect(attempts).toBe(20);
+    expect((await alerts.notifiers(tenant))[0]).toMatchObject({ sentTotal: 0, droppedTotal: 1 });
+  });
+
+  it("goes to the others while one notifier fails", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    await addNotifier("https://down.example.com/x");
+    await addNotifier();
+    await observed(0, 90);
+    await tick(0);
+    const answer = (url: string) => (url === HOOK ? taken() : new Response("", { status: 503 }));
+    expect((await send(0, answer)).map(({ url }) => url).toSorted()).toEqual([
+      "https://down.example.com/x",
+      HOOK,
+    ]);
+    const counts = (await alerts.notifiers(tenant)).map(({ url, sentTotal }) => [url, sentTotal]);
+    expect(Object.fromEntries(counts)).toEqual({ "https://down.example.com/x": 0, [HOOK]: 1 });
+  });
+
+  it("is told again after the repeat interval, and not while it is silenced", async () => {
+    await addNotifier();
+    await observed(0, 90);
+    await tick(0);
+    expect(await send(0, taken)).toHaveLength(1);
+    const silence = {
+      id: "s1",
+      matchers: [{ name: "host", op: "=", value: "a" }],
+      startsMs: T0 + 230 * MINUTE,
+      endsMs: T0 + 250 * MINUTE,
+      author: "me",
+      comment: "moving",
+      createdAt: "",
+      createdBy: "k",
+    };
+    await alerts.addSilence(tenant, silence, T0, 10);
+    const told: number[] = [];
+    for (const minute of [100, 239, 240, 249, 250, 251]) {
+      await observed(minute, 90);
+      await tick(minute);
+      if ((await send(minute, taken)).length > 0) told.push(minute);
+    }
+    expect(told).toEqual([250]);
+  });
+});
+
+describe("the owner", () => {
+  it("judges by alarm, whatever a notifier does, and goes on", async () => {
+    const nowMinute = (Date.now() - T0) / MINUTE;
+    await addNotifier();
+    let asked = 0;
+    const real = globalThis.fetch;
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      if (input !== HOOK) return await real(input, init);
+      asked++;
+      // A receiver that takes the connection and never answers.
+      return await new Promise((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(new Error("aborted")));
+      });
+    });
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    await observed(nowMinute, 90);
+    const owner = alertOwnerOf(env, tenant);
+    await owner.wake(tenant);
+    await runDurableObjectAlarm(owner);
+    await expect.poll(async () => (await history()).map(({ state }) => state)).toEqual(["firing"]);
+    await expect.poll(() => asked).toBe(1);
+    await observed(nowMinute + 0.1, 10);
+    expect(await runDurableObjectAlarm(owner)).toBe(true);
+    expect((await history()).map(({ state }) => state)).toEqual(["resolved", "firing"]);
+  });
+
+  it("sends what an owner before it recorded and died over, under the same id", async () => {
+    const nowMinute = (Date.now() - T0) / MINUTE;
+    await addNotifier();
+    const ids: (string | null)[] = [];
+    let isDead = true;
+    const real = globalThis.fetch;
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      if (input !== HOOK) return await real(input, init);
+      ids.push(new Headers(init?.headers).get("webhook-id"));
+      return isDead ? await new Promise<Response>(() => undefined) : taken();
+    });
+    await observed(nowMinute, 90);
+    await alertOwnerOf(env, tenant).wake(tenant);
+    await runDurableObjectAlarm(alertOwnerOf(env, tenant));
+    await expect.poll(() => ids.length).toBe(1);
+    await abortAllDurableObjects();
+    isDead = false;
+    const owner = alertOwnerOf(env, tenant);
+    await owner.wake(tenant);
+    await runDurableObjectAlarm(owner);
+    await expect.poll(async () => (await alerts.notifiers(tenant))[0]?.sentTotal).toBe(1);
+    expect(ids).toHaveLength(2);
+    expect(ids[1]).toBe(ids[0]);
+    expect(await history()).toHaveLength(1);
+  });
+
+  it("is woken by the cron wherever there are rules", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    const nowMinute = (Date.now() - T0) / MINUTE;
+    await observed(nowMinute, 90);
+    await wakeAlerts(env);
+    await runDurableObjectAlarm(alertOwnerOf(env, tenant));
+    await expect.poll(async () => (await history()).length).toBe(1);
+  });
+
+  it("is not woken where alerting is off", async () => {
+    await observed((Date.now() - T0) / MINUTE, 90);
+    const off = { ...env, ALERTING: "off" };
+    await wakeAlerts(off);
+    expect(await runDurableObjectAlarm(alertOwnerOf(env, tenant))).toBe(false);
+  });
+});
+
+it("the consumer group looks at records by the rules of all tenants", async () => {
+  const record = { timestamp: "2026-11-21T10:00:00.000Z", name: "cpu", value: 90, labels: { host: "a" } };
+  const row = { tenant, offset: 0, index: 0, record };
+  const observer = await alertObserver({ ...env });
+  expect(observer.samplesOf({ metrics: [row], logs: [], events: [], traces: [] })).toMatchObject([
+    { tenant, rule: ruleId, value: 90, violatedValue: 90 },
+  ]);
+});

@@ -1,0 +1,92 @@
+// What is kept of records for rules on raw values does not depend on their order, nor on how they came in batches.
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { observe, type MetricRow } from "../../../lib/alerts/observe.ts";
+import { parseExpression } from "../../../lib/alerts/parse-expression.ts";
+import { MemoryAlertSamples } from "../../../lib/storage/memory-alert-samples.ts";
+
+function rule(tenant: string, id: string, text: string) {
+  const parsed = parseExpression(text);
+  if (!parsed.ok) throw new Error(parsed.error.message);
+  return { tenant, id, expression: parsed.value };
+}
+
+const RULES = [
+  rule("acme", "hot", "cpu > 80"),
+  rule("acme", "web", 'cpu{host="web",env!="dev"} > 80'),
+  rule("acme", "gone", "absent(cpu, 5m)"),
+  rule("acme", "window", "avg(cpu, 5m) > 80"),
+  rule("other", "hot", "cpu > 80"),
+];
+
+function row(seconds: number, value: number | string | null, labels: Record<string, string> = {}): MetricRow {
+  const timestamp = new Date(1_700_000_000_000 + seconds * 1_000).toISOString();
+  return { tenant: "acme", record: { timestamp, name: "cpu", value, labels } };
+}
+
+describe("observing", () => {
+  it("keeps the newest point, and the newest violation apart", () => {
+    const store = new MemoryAlertSamples();
+    const rows = [row(1, 10), row(2, 95), row(3, 90), row(4, 20)];
+    store.apply({ alertSamples: observe(RULES).samplesOf(rows), committedAtMs: 1 });
+    expect(store.of("acme", ["hot"], 10)).toMatchObject([
+      {
+        name: "cpu",
+        value: 20,
+        time: "1700000004000000000",
+        violatedValue: 90,
+        violatedTime: "1700000003000000000",
+      },
+    ]);
+    expect(store.of("acme", ["gone"], 10)).toMatchObject([{ value: 20, violatedTime: null }]);
+    expect(store.of("acme", ["window", "web"], 10)).toEqual([]);
+    expect(store.of("other", ["hot"], 10)).toEqual([]);
+  });
+
+  it("looks at labels, and leaves out what is no number", () => {
+    const look = observe(RULES).samplesOf;
+    const rulesOf = (one: MetricRow) => look([one]).map(({ rule }) => rule);
+    expect(rulesOf(row(1, 1, { host: "web" }))).toEqual(["hot", "web", "gone"]);
+    expect(rulesOf(row(1, 1, { host: "web", env: "dev" }))).toEqual(["hot", "gone"]);
+    // A histogram says nothing of a value, and yet that the metric is there.
+    expect(rulesOf(row(1, null))).toEqual(["gone"]);
+    expect(rulesOf(row(1, "NaN"))).toEqual(["gone"]);
+    expect(rulesOf({ ...row(1, 1), tenant: "nobody" })).toEqual([]);
+  });
+
+  it("comes to the same in any order and any batches", () => {
+    const point = fc.record({
+      seconds: fc.integer({ min: 0, max: 5 }),
+      value: fc.constantFrom(10, 79, 81, 90, 95),
+      host: fc.constantFrom("web", "db"),
+    });
+    fc.assert(
+      fc.property(
+        fc
+          .array(point, { maxLength: 25 })
+          .chain((points) =>
+            fc.tuple(
+              fc.constant(points),
+              fc.shuffledSubarray(points, { minLength: points.length }),
+              fc.integer({ min: 1, max: 7 }),
+            ),
+          ),
+        ([points, shuffled, batch]) => {
+          const rowsOf = (some: typeof points) =>
+            some.map(({ seconds, value, host }) => row(seconds, value, { host }));
+          const together = new MemoryAlertSamples();
+          together.apply({ alertSamples: observe(RULES).samplesOf(rowsOf(points)), committedAtMs: 1 });
+          const apart = new MemoryAlertSamples();
+          for (let i = 0; i < shuffled.length; i += batch)
+            apart.apply({
+              alertSamples: observe(RULES).samplesOf(rowsOf(shuffled.slice(i, i + batch))),
+              committedAtMs: 1,
+            });
+          const ids = RULES.map(({ id }) => id);
+          expect(apart.of("acme", ids, 100)).toEqual(together.of("acme", ids, 100));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -41,8 +41,11 @@ export async function alertObserver(env: Env): Promise<Observer> {
   const nowMs = Date.now();
   if (known && nowMs >= known.readMs && nowMs - known.readMs < RULES_MAX_AGE_MS) return known.observer;
   const rules = await judgedRules(env, undefined);
-  const { isIdle, samplesOf } = observe(rules.filter(({ isDeleted }) => !isDeleted));
-  const observer: Observer = { isIdle, samplesOf: ({ metrics }) => samplesOf(metrics) };
+  const looking = observe(rules.filter(({ isDeleted }) => !isDeleted));
+  const observer: Observer = {
+    isIdle: looking.isIdle,
+    samplesOf: ({ metrics }) => looking.samplesOf(metrics),
+  };
   observers.set(env, { observer, readMs: nowMs });
   return observer;
 }

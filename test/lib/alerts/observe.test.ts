@@ -44,7 +44,7 @@ describe("observing", () => {
   });
 
   it("looks at labels, and leaves out what is no number", () => {
-    const look = observe(RULES).samplesOf;
+    const { samplesOf: look } = observe(RULES);
     const rulesOf = (one: MetricRow) => look([one]).map(({ rule }) => rule);
     expect(rulesOf(row(1, 1, { host: "web" }))).toEqual(["hot", "web", "gone"]);
     expect(rulesOf(row(1, 1, { host: "web", env: "dev" }))).toEqual(["hot", "gone"]);

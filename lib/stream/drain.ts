@@ -102,6 +102,7 @@ async function drain(run: Run, endMs: number): Promise<DrainResult["state"]> {
       const end = await transport.latestOffset(source.topic, source.partition, position.nextOffset);
       const next = { ...position, nextOffset: end, mark: null };
       if (end > position.nextOffset && !(await movePosition(run, next, 0, readAtMs))) return "fenced";
+      if (end === position.nextOffset) await noteReadThrough(run, position, readAtMs);
       // A log that ends before is looked into as ever.
       if (end >= position.nextOffset) return "caught-up";
     }
@@ -126,10 +127,7 @@ async function drain(run: Run, endMs: number): Promise<DrainResult["state"]> {
       continue;
     }
     if (messages.length === 0) {
-      if (readAtMs - memory.readThroughMs >= READ_THROUGH_MS) {
-        await store.readThrough(source, position, readAtMs);
-        memory.readThroughMs = readAtMs;
-      }
+      await noteReadThrough(run, position, readAtMs);
       const due = await sendDue(run, spillEmptyAtMs ?? (deps.isSpillEmpty ? undefined : readAtMs), endMs);
       if (due.kind === "look") {
         // What left the spillway before it was asked is in the log by now, and is read first.
@@ -144,6 +142,16 @@ async function drain(run: Run, endMs: number): Promise<DrainResult["state"]> {
     const ended = await commitAll(run, messages, endMs);
     if (ended) return ended;
   }
+}
+
+async function noteReadThrough(
+  { source, deps, memory }: Run,
+  position: Position,
+  readAtMs: number,
+): Promise<void> {
+  if (readAtMs - memory.readThroughMs < READ_THROUGH_MS) return;
+  await deps.store.readThrough(source, position, readAtMs);
+  memory.readThroughMs = readAtMs;
 }
 
 /** @returns undefined when all of it is committed */

@@ -95,6 +95,7 @@ describe("the list", () => {
         offset: 2,
         index: 3,
         group: GROUP,
+        replays: 0,
       },
       expect.objectContaining({ id: `${GROUP}/${topic}/0/2/1/-1`, error_type: "malformed_json" }),
     ]);

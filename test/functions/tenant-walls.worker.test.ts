@@ -7,6 +7,7 @@ import { definitionOf, scopesOf, type RouteDefinition } from "../../functions/de
 import { SCOPES } from "../../lib/auth/api-key.ts";
 import { SIGNALS } from "../../lib/telemetry/signal.ts";
 import { drain, problemOf } from "../support/worker/client.ts";
+import { rowsOfDays } from "../support/worker/day-tables.ts";
 import { FORGED_INTAKE, type ForgedIntake } from "../support/worker/forged-intake.ts";
 import { alertWalls, storeAlerts } from "../support/worker/stored-alerts.ts";
 import { newTenant, storeKey, storeRecords, type StoredTenant } from "../support/worker/stored-tenant.ts";
@@ -144,10 +145,8 @@ function keepsAsTheWriters(name: string, { topic, table, column, attempts }: For
       statuses.push((await ask("POST", path, key, body, { "X-Scope-OrgID": tenant, ...headers })).status);
     expect([200, 202, 204]).toContain(statuses[0]);
     await drain(topic);
-    const { results } = await env.DB.prepare(`SELECT DISTINCT tenant FROM ${table} WHERE ${column} = ?`)
-      .bind(mark)
-      .all();
-    expect(results).toEqual([{ tenant: STRANGER.tenant }]);
+    const rows = await rowsOfDays<{ tenant: string }>(table, "tenant", `${column} = ?`, mark);
+    expect([...new Set(rows.map((row) => row.tenant))]).toEqual([STRANGER.tenant]);
   };
 }
 

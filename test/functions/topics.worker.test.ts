@@ -3,6 +3,7 @@ import { env } from "cloudflare:test";
 import { afterEach, describe, expect, it } from "vitest";
 import { hashSecret } from "../../lib/auth/api-key.ts";
 import { drain, getList, postJson, problemOf, send } from "../support/worker/client.ts";
+import { rowsOfDays } from "../support/worker/day-tables.ts";
 import { failKafka, healKafka } from "../support/worker/kafka-control.ts";
 
 interface Message {
@@ -243,8 +244,7 @@ describe("messages", () => {
     const message = `by hand ${crypto.randomUUID()}`;
     await produce("logs.raw", [{ key: "s:h", value: JSON.stringify({ message, service: "s" }) }]);
     await drain("logs.raw");
-    const rows = await env.DB.prepare("SELECT tenant FROM logs WHERE message = ?").bind(message).all();
-    expect(rows.results).toEqual([{ tenant: "default" }]);
+    expect(await rowsOfDays("logs", "tenant", "message = ?", message)).toEqual([{ tenant: "default" }]);
   });
 
   it("that cannot be had are told why", async () => {

@@ -60,7 +60,8 @@ export function curlSuite(url: () => string): void {
       expect(JSON.parse(answer)).toMatchObject({ status: "queued", accepted: 1, rejected: 0 });
       await untilConsumed(url());
       const { user, ...rest } = log;
-      const attributes = { ...log.attributes, user };
+      const fingerprint = expect.stringMatching(/^[0-9a-f]{16}$/);
+      const attributes = { ...log.attributes, user, fingerprint };
       expect(await logsOf(url(), service)).toEqual([
         expect.objectContaining({ ...rest, level: "WARN", attributes }),
       ]);

@@ -135,6 +135,7 @@ export function deadLetters(scenario: Scenario, nowMs: number): object[] {
       original_key: null,
       error,
       error_type,
+      replays: 0,
       attempt: 5,
       // So that ages do not change within a minute of a test.
       dlq_timestamp: new Date(nowMs - 30_000 - (index + 1) * 4_320_000).toISOString(),

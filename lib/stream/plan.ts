@@ -172,9 +172,14 @@ class Copies {
     const place = this.#placeOf(index);
     if (id !== undefined) {
       const word = this.#idWord(id);
+      const bit = 1 << (place & 31);
+      const deadWord = this.#deadWordOf(place);
       // Dead when it came first: since then another record has taken the id.
-      if (isTaken(this.#deadWordOf(place), 1 << (place & 31)) && isTaken(word, 1)) return "redelivered";
-      return judge(word, idAttempt(this.#batch, place), 1);
+      if (isTaken(deadWord, bit) && isTaken(word, 1)) return "redelivered";
+      const verdict = judge(word, idAttempt(this.#batch, place), 1);
+      // A copy of it may be on its way to be dead, planned before the id was taken: one of the two has to give way.
+      if (verdict === "deduplicated") judge(deadWord, this.#origin.attempt, bit);
+      return verdict;
     }
     return judge(this.#wordOf(place), this.#origin.attempt, 1 << (place & 31));
   }

@@ -24,11 +24,13 @@ import { openHeldTransport } from "../transport.ts";
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 
 /** After so many broken connections in a row the transport is made anew: it may be stuck with what it knew. */
-const MAX_BROKEN_CALLS = 5;
+export const MAX_BROKEN_CALLS = 5;
 
 export class TransportHost extends DurableObject<Env> implements TransportHostStub {
   #transport: KafkaTransport | undefined;
   #brokenCalls = 0;
+  /** Of transports that were given up: why. */
+  readonly #ends = new WeakMap<KafkaTransport, unknown>();
   #batcher: Batcher | undefined;
 
   async produce(topic: string, records: ProduceRecord[]): Promise<RpcResult<RpcOutcome[]>> {
@@ -126,6 +128,9 @@ export class TransportHost extends DurableObject<Env> implements TransportHostSt
       return value;
     } catch (error) {
       const isUnreachable = error instanceof KafkaError && error.code === "unreachable";
+      const end = transport && this.#ends.get(transport);
+      // It was closed under this call: what made an end of it is what there is to tell.
+      if (end !== undefined && isUnreachable) throw asKafkaError(end);
       this.#brokenCalls = isUnreachable ? this.#brokenCalls + 1 : 0;
       const isOver = !(error instanceof KafkaError) || this.#brokenCalls >= MAX_BROKEN_CALLS;
       if (transport && isOver) this.#discard(transport, error);
@@ -138,6 +143,7 @@ export class TransportHost extends DurableObject<Env> implements TransportHostSt
     // Another call may have done it already, and the new one is well.
     if (this.#transport !== transport) return;
     this.#transport = undefined;
+    this.#ends.set(transport, error);
     const message = error instanceof Error ? error.message : String(error);
     logger.error("transport_made_anew", { transport: transport.name, message });
     transport.close().catch((cause: unknown) => {

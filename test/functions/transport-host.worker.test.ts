@@ -2,7 +2,8 @@
 // record is there, one caller's bad record is its own affair, and a host that dies leaves nobody waiting.
 import { abortAllDurableObjects, env, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it } from "vitest";
-import type { TransportHost } from "../../functions/objects/transport-host.ts";
+import { MAX_BROKEN_CALLS, type TransportHost } from "../../functions/objects/transport-host.ts";
+import { KafkaError } from "../../lib/kafka/errors.ts";
 import { createHosted } from "../../lib/kafka/hosted.ts";
 import { createRestV2 } from "../../lib/kafka/rest-v2.ts";
 import { produceWithRetry } from "../../lib/kafka/retry.ts";
@@ -249,6 +250,25 @@ describe("a host", () => {
       expect([...sent].filter((value) => !written.has(value) && !failed.has(value))).toEqual([]);
       if (end === "reset") expect(failed.size).toBeGreaterThan(0);
     }
+  });
+
+  it("tells a call under which it gave its client up why it did", async () => {
+    const { stubs } = await openHosts(1, {});
+    const stub = stubs[0] as (typeof stubs)[number];
+    let end = (_: KafkaError) => undefined as void;
+    const ill = {
+      name: "rest-v2",
+      topics: () => Promise.reject(new KafkaError("unreachable", "it speaks no TLS")),
+      partitionCount: () => new Promise((_, reject) => (end = reject)),
+      close: async () => end(new KafkaError("unreachable", "this Kafka client is closed")),
+    };
+    await runInDurableObject(stub, (object) => void Object.assign(object, { openTransport: () => ill }));
+    const waiting = stub.partitionCount("logs.raw");
+    const told: unknown[] = [];
+    for (let calls = 0; calls < MAX_BROKEN_CALLS; calls++) told.push(await stub.topics());
+    told.push(await waiting);
+    for (const one of told)
+      expect(one).toMatchObject({ ok: false, error: { code: "unreachable", message: "it speaks no TLS" } });
   });
 
   it("answers every other call of a transport, errors included", async () => {

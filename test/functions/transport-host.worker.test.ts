@@ -255,12 +255,12 @@ describe("a host", () => {
   it("tells a call under which it gave its client up why it did", async () => {
     const { stubs } = await openHosts(1, {});
     const stub = stubs[0] as (typeof stubs)[number];
-    let end = (_: KafkaError) => undefined as void;
+    let end: ((reason: KafkaError) => void) | undefined;
     const ill = {
       name: "rest-v2",
       topics: () => Promise.reject(new KafkaError("unreachable", "it speaks no TLS")),
       partitionCount: () => new Promise((_, reject) => (end = reject)),
-      close: async () => end(new KafkaError("unreachable", "this Kafka client is closed")),
+      close: async () => end?.(new KafkaError("unreachable", "this Kafka client is closed")),
     };
     await runInDurableObject(stub, (object) => void Object.assign(object, { openTransport: () => ill }));
     const waiting = stub.partitionCount("logs.raw");

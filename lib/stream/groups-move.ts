@@ -4,6 +4,7 @@ import type { KafkaTransport } from "../kafka/transport.ts";
 import type { GroupStart } from "../storage/groups.ts";
 import type { PartitionId, Position, StreamStore } from "../storage/storage.ts";
 import type { Signal } from "../telemetry/signal.ts";
+import { emptyCommit } from "./empty-commit.ts";
 import { offsetAt } from "./offset-at.ts";
 
 export interface MoveDeps {
@@ -74,29 +75,13 @@ async function startOf(
 }
 
 async function movePosition(
-  { group, topic, partition }: PartitionId,
+  id: PartitionId,
   from: Position | undefined,
   next: Position,
   expired: number,
   deps: MoveDeps,
 ): Promise<boolean> {
-  const outcome = await deps.store.commit({
-    group,
-    topic,
-    partition,
-    from,
-    next,
-    rows: { metrics: [], logs: [], events: [], traces: [] },
-    deadLetters: [],
-    claims: { first: [], repeated: [], receivedMs: undefined },
-    ledger: [],
-    outbox: [],
-    windows: { put: [], removed: [], series: [] },
-    alertSamples: [],
-    stats: undefined,
-    rawFloorDay: await deps.store.rawFloorDay(),
-    expired,
-    committedAtMs: deps.now(),
-  });
-  return outcome === "committed";
+  const rawFloorDay = await deps.store.rawFloorDay();
+  const commit = emptyCommit(id, from, next, { rawFloorDay, nowMs: deps.now() });
+  return (await deps.store.commit({ ...commit, expired })) === "committed";
 }

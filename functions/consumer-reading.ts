@@ -3,13 +3,12 @@
 import type { ConsumerReading, PartitionFigure } from "../lib/observability/consumer-metrics.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { PROCESSING_BOUNDS_MS } from "../lib/storage/consumer-stats.ts";
+import { isReaderOf } from "../lib/storage/groups.ts";
 import type { Progress } from "../lib/storage/storage.ts";
-import { isStorageReader } from "./consumer-stats.ts";
 import { ownedPartitions, type Owned } from "./consume.ts";
 import type { Deployment } from "./deployment.ts";
 import { callObject, type Failed } from "./object-call.ts";
-import { statsStoreOf } from "./stats-store.ts";
-import { streamStoreOf } from "./storage.ts";
+import { statsStoreOf, streamStoreOf } from "./storage.ts";
 import { openTransport } from "./transport.ts";
 
 /** Of each part; Prometheus waits for ten seconds by default. */
@@ -41,7 +40,7 @@ export async function readConsumers(
       // Of topics that nobody reads any more, nothing is told.
       partitions: (totals.ok ? totals.value : []).flatMap(({ group, topic, partition, total, lagMs }) => {
         const signal = deployment.rawTopics.get(topic);
-        const isStoring = isStorageReader(deployment, group);
+        const isStoring = isReaderOf(group, deployment.storageGroup);
         return signal ? [{ group, topic, signal, partition, isStoring, ...total, lagMs }] : [];
       }),
       lags: lags.known,

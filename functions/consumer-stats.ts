@@ -8,18 +8,14 @@ import {
   WAITING_BOUNDS_MS,
   type ConsumerStats,
 } from "../lib/storage/consumer-stats.ts";
+import { isReaderOf } from "../lib/storage/groups.ts";
 import type { Deployment } from "./deployment.ts";
-import { statsStoreOf } from "./stats-store.ts";
+import { statsStoreOf } from "./storage.ts";
 
 export const STATS_BOUNDS: Bounds = { processingMs: PROCESSING_BOUNDS_MS, waitingMs: WAITING_BOUNDS_MS };
 
 const MINUTE_MS = 60_000;
 const KEPT_MINUTES = 1_440;
-
-/** Of the group that stores, in whatever epoch: what it does is told as the consumers' doing. */
-export function isStorageReader({ storageGroup }: Pick<Deployment, "storageGroup">, group: string): boolean {
-  return group === storageGroup || group.startsWith(`${storageGroup}@`);
-}
 
 /** The cron's: one line of the last whole minute, and no minutes older than a day. Never throws: it is done again. */
 export async function tellConsumerStats(
@@ -31,7 +27,7 @@ export async function tellConsumerStats(
     const minute = minuteOf(now());
     const store = statsStoreOf(env);
     const all = await store.consumerStats(deployment.storageGroup, { from: minute - 1, to: minute });
-    const rows = all.filter(({ group }) => isStorageReader(deployment, group));
+    const rows = all.filter(({ group }) => isReaderOf(group, deployment.storageGroup));
     const span = { fromMs: (minute - 1) * MINUTE_MS, toMs: minute * MINUTE_MS };
     const line = statsLine(rows, span, STATS_BOUNDS);
     logger.info("consumer_stats", {

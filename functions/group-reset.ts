@@ -5,8 +5,7 @@ import { planReset, startOfReset, type ResetTo } from "../lib/stream/groups-rese
 import type { GroupDefinition } from "../lib/stream/groups-setting.ts";
 import { ownedPartitions, wakeGroup, type OwnedPartition } from "./consume.ts";
 import type { Deployment } from "./deployment.ts";
-import { groupStoreOf } from "./group-store.ts";
-import { streamStoreOf } from "./storage.ts";
+import { groupStoreOf, streamStoreOf } from "./storage.ts";
 import { storedGroups, subscriptionsOf } from "./subscriptions.ts";
 import { openTransport } from "./transport.ts";
 

@@ -3,8 +3,7 @@
 import { logger } from "../lib/observability/logger.ts";
 import { advanceSwitch } from "../lib/stream/groups-switch.ts";
 import { deploymentOf } from "./deployment.ts";
-import { groupStoreOf } from "./group-store.ts";
-import { streamStoreOf } from "./storage.ts";
+import { groupStoreOf, streamStoreOf } from "./storage.ts";
 import { storedGroups, subscriptionsOf } from "./subscriptions.ts";
 
 /**

@@ -19,7 +19,7 @@ import { haltOwners, ownedPartitions, ownerOf, wakeGroup, type OwnedPartition } 
 import { defineRoute } from "./define-route.ts";
 import { describeGroups, topicTexts } from "./group-describe.ts";
 import { resetGroup, type ResetOutcome } from "./group-reset.ts";
-import { groupStoreOf } from "./group-store.ts";
+import { groupStoreOf } from "./storage.ts";
 import { kafkaProblem } from "./kafka-problem.ts";
 import type { AppContext, AppEnv } from "./request-context.ts";
 import { readShape, refuseAll } from "./shape-body.ts";

@@ -4,13 +4,11 @@ import { logger } from "../lib/observability/logger.ts";
 import { DAY_MS, dayText } from "../lib/storage/day.ts";
 import { dropClientReports } from "../lib/storage/d1-client-reports.ts";
 import { createD1RetentionStore } from "../lib/storage/d1-retention.ts";
-import { PostgresConnections } from "../lib/storage/postgres/connections.ts";
 import { createPostgresRetentionStore } from "../lib/storage/postgres/retention.ts";
 import { retireOld, shareOf, WARN_SHARE, type RetireReport } from "../lib/storage/retire.ts";
 import type { RetentionStore, StorageSize } from "../lib/storage/retention.ts";
 import { deploymentOf } from "./deployment.ts";
-import { hyperdriveUrl } from "./hyperdrive.ts";
-import type { Closable } from "./storage.ts";
+import { storeBy, type Closable } from "./storage.ts";
 
 /** At minute 23 of each hour: the cron has no memory. */
 export const RETIRE_MINUTE = 23;
@@ -43,12 +41,8 @@ export async function storageSize(env: Env): Promise<StorageSize | undefined> {
   }
 }
 
-function retentionStoreOf(env: Env): RetentionStore & Closable {
-  if (deploymentOf(env).config.STORAGE === "d1")
-    return { ...createD1RetentionStore(env.DB), close: () => undefined };
-  const connections = new PostgresConnections({ url: hyperdriveUrl(env) });
-  return { ...createPostgresRetentionStore(connections), close: () => connections.close() };
-}
+const retentionStoreOf = (env: Env): RetentionStore & Closable =>
+  storeBy(env, createD1RetentionStore, createPostgresRetentionStore);
 
 function tell({ retired, early, deadLetters, series, size, isDone }: RetireReport): void {
   for (const { kind, day, records } of retired)

@@ -24,7 +24,7 @@ export async function wakeAll(env: Env, now = () => Date.now()): Promise<void> {
   await wakeOwners(env, owned);
   await advanceSwitches(env, wakeGroup);
   await tellConsumerStats(env, deployment, now);
-  if (deployment.config.ALERTING === "on") await wakeAlerts(env, now);
+  await wakeAlerts(env, now);
   if (minute % PRUNE_EVERY_MINUTES === PRUNE_MINUTE) await pruneClaims(env, deployment, now);
   if (minute === RETIRE_MINUTE) await retireOldData(env, now);
 }

@@ -11,15 +11,15 @@ import {
 import { checkParameters } from "../lib/query/page.ts";
 import { statsLine, uptimeSeconds } from "../lib/query/stats.ts";
 import { minuteOf } from "../lib/storage/consumer-stats.ts";
+import { isReaderOf } from "../lib/storage/groups.ts";
 import type { LedgerRow } from "../lib/storage/storage.ts";
 import { ok, reject, type Result } from "../lib/telemetry/result.ts";
 import { askedTenant } from "./asked-tenant.ts";
-import { isStorageReader, STATS_BOUNDS } from "./consumer-stats.ts";
+import { STATS_BOUNDS } from "./consumer-stats.ts";
 import { defineRoute } from "./define-route.ts";
 import type { Deployment } from "./deployment.ts";
 import { refuse, type AppEnv } from "./request-context.ts";
-import { statsStoreOf } from "./stats-store.ts";
-import { streamStoreOf } from "./storage.ts";
+import { statsStoreOf, streamStoreOf } from "./storage.ts";
 import { subscriptionsOf } from "./subscriptions.ts";
 
 export const stats = new Hono<AppEnv>();
@@ -73,7 +73,7 @@ async function ofDeployment(
 ): Promise<object> {
   const from = minuteOf(nowMs) - minutes + 1;
   const all = await statsStoreOf(env).consumerStats(deployment.storageGroup, { from, to: from + minutes });
-  const rows = all.filter(({ group }) => isStorageReader(deployment, group));
+  const rows = all.filter(({ group }) => isReaderOf(group, deployment.storageGroup));
   const recent = { fromMs: from * MINUTE_MS, toMs: nowMs };
   return {
     tenant: null,

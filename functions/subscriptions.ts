@@ -5,7 +5,7 @@ import { StorageError } from "../lib/storage/storage.ts";
 import type { GroupDefinition, GroupDoes } from "../lib/stream/groups-setting.ts";
 import type { Signal } from "../lib/telemetry/signal.ts";
 import { deploymentOf, type Deployment } from "./deployment.ts";
-import { groupStoreOf } from "./group-store.ts";
+import { groupStoreOf } from "./storage.ts";
 
 export interface Subscription {
   /** The reader: the group's name in its first epoch, with `@` and the epoch in a later one. */

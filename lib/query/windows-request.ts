@@ -1,7 +1,7 @@
 // What is asked of windows: GET /api/v1/metrics/windows, and the names that stand for an aggregate of a window, such as
 // `cpu_usage_avg_5min`. Refuses windows that are not kept, and says which are.
 import { ok, reject, type Result } from "../telemetry/result.ts";
-import { parseWindow, spell, type WindowDefinition } from "../windows/definition.ts";
+import { DAY_MS, parseWindow, spell, type WindowDefinition } from "../windows/definition.ts";
 import { parsePage, type Page } from "./page.ts";
 
 /** One figure of a window: those of WindowResult, or a percentile (`p99.9` is 0.999). */
@@ -29,7 +29,6 @@ const DEFAULT_AGGREGATES = "count,sum,avg,min,max,last,p50,p90,p95,p99,increase,
 const MAX_AGGREGATES = 20;
 /** As many labels as a metric may have. */
 const MAX_BY = 30;
-const DAY_MS = 86_400_000;
 const MAX_STEP_MS = 31 * DAY_MS;
 const UNITS_MS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS };
 

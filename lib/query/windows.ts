@@ -5,6 +5,7 @@ import { ok, reject, type Result } from "../telemetry/result.ts";
 import { coarsen, mergeAtRead, type ReadWindow, type WindowRow } from "../windows/merge.ts";
 import { quantileOf, resultOfParts } from "../windows/result.ts";
 import type { WindowsRequest } from "./windows-request.ts";
+import { DAY_MS } from "../windows/definition.ts";
 
 /** Of a store: what of FoundWindow (lib/storage) is needed. */
 export interface FoundRow extends WindowRow {
@@ -44,7 +45,6 @@ const FIRST_LOOK = 500;
 const MAX_LOOK = 4_000;
 /** Partitions that a series spans are few, as a rule one. */
 const ROWS_PER_RESULT = 2;
-const DAY_MS = 86_400_000;
 
 /** @param firstLook rows of the first look at the store, where a page of so few results needs no more */
 export async function readWindows<R extends FoundRow>(

@@ -11,12 +11,13 @@ import {
   type Rows,
   type StreamStore,
 } from "../storage/storage.ts";
+import { dayOf } from "../storage/day.ts";
 import type { Aggregate } from "./aggregate.ts";
 import type { Fault } from "./dead-letter.ts";
 import type { DecodeContext, DecodedMessage } from "./decode.ts";
 import { emptyCommit } from "./empty-commit.ts";
 import { faultOfStore, internalFault, isFault } from "./fault.ts";
-import { dayOf, faultOfSamples, foldWindows } from "./fold-windows.ts";
+import { faultOfSamples, foldWindows } from "./fold-windows.ts";
 import { markOf } from "./identity.ts";
 import { planBatch } from "./plan.ts";
 import { processPlan, type ProcessedPlan } from "./process-plan.ts";

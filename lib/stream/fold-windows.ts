@@ -1,7 +1,7 @@
 // What a commit does to windows: from its rows to samples, from samples to the windows that it puts and what is sent of
 // them. A record on which our own code throws is at fault; a store that is away, or holds what cannot be read, throws.
+import { dayOf } from "../storage/day.ts";
 import type { Position } from "../storage/storage.ts";
-import { DAY_MS } from "../windows/definition.ts";
 import { encodePartial } from "../windows/partial-codec.ts";
 import { emptyPartial, fold } from "../windows/partial.ts";
 import type { Sample } from "../windows/sample.ts";
@@ -84,5 +84,3 @@ function allSamplesOf({ rows, samples }: ProcessedPlan): Sample[] {
   const ofRows = samplesOf(rows);
   return samples.length === 0 ? ofRows : [...ofRows, ...samples];
 }
-
-export const dayOf = (ms: number): number => Math.floor(ms / DAY_MS);

@@ -4,13 +4,13 @@ import type { KafkaTransport } from "../kafka/transport.ts";
 import type { GroupStart, TopicPlan } from "../storage/groups.ts";
 import type { PartitionId, Position, StreamStore } from "../storage/storage.ts";
 import type { Signal } from "../telemetry/signal.ts";
+import { DAY_MS } from "../windows/definition.ts";
 import { timeAt, type LogRange } from "./offset-at.ts";
 
 /** A record's time may be ahead of its receipt by this (contracts.md, limits). */
 const AHEAD_MS = 600_000;
 /** What is repeated may repeat what was received this long before (contracts.md, Idempotency-Key). */
 const CLAIMS_MS = 24 * 3_600_000;
-const DAY_MS = 86_400_000;
 
 export interface PartitionOffset {
   topic: string;

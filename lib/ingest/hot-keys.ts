@@ -1,8 +1,9 @@
-// Spreads a key that is over its rate over several partitions: its records get the key `key#0`, `key#1`, … by a salt.
-// The order per key is given up for as long as the key is hot; no result depends on it, since windows are partials by
-// partition, merged at read. The salt comes from the record's identity, so a retry gives a record the same one; where
-// the rate as this isolate sees it has changed meanwhile, only the grouping differs, and dedupe does not look at it.
-import { murmur2 } from "../kafka/partitioner.ts";
+// Spreads a key that is over its rate over several partitions: its records get the key `key#0`, `key#1`, … by a salt,
+// of which those are used that lie on partitions of their own. The order per key is given up for as long as the key is
+// hot; no result depends on it, since windows are partials by partition, merged at read. The salt comes from the
+// record's identity, so a retry gives a record the same one; where the rate as this isolate sees it has changed
+// meanwhile, only the grouping differs, and dedupe does not look at it.
+import { murmur2, partitionOf } from "../kafka/partitioner.ts";
 
 export interface HotKeyOptions {
   recordsPerSecond: number;
@@ -39,6 +40,13 @@ interface Rate extends Load {
   atMs: number;
   touchedMs: number;
   fanout: number;
+  /** Found so far; of one number of partitions. */
+  spread?: Spread;
+}
+
+interface Spread {
+  partitions: number;
+  salts: number[];
 }
 
 /** Held by an isolate and shared by its requests; plain data only. */
@@ -58,7 +66,9 @@ export class HotKeys {
     // Walls: one tenant's rate must not take the order from another's key of the same name.
     const rate = this.#count(`${identity.tenant}\n${key}`, load, nowMs);
     const fanout = Math.min(this.#fanoutOf(rate), partitions);
-    return fanout < 2 ? key : `${key}#${saltOf(identity, fanout)}`;
+    if (fanout < 2) return key;
+    if (rate.spread?.partitions !== partitions) rate.spread = { partitions, salts: [] };
+    return `${key}#${saltsOf(rate.spread, key, fanout)[placeOf(identity, fanout)]}`;
   }
 
   /** Keys that are spread at present. */
@@ -109,7 +119,21 @@ export class HotKeys {
 
 const utf8 = new TextEncoder();
 
-function saltOf({ tenant, batch, index }: RecordIdentity, fanout: number): number {
+function placeOf({ tenant, batch, index }: RecordIdentity, fanout: number): number {
   const text = `${tenant}\n${batch}\n${Math.floor(index / NEIGHBOURS)}`;
   return (murmur2(utf8.encode(text)) & 0x7fffffff) % fanout;
+}
+
+/** Numbers from 0 whose partitions differ, `fanout` of them, at most as many as there are partitions; found once for a key. */
+function saltsOf({ partitions, salts }: Spread, key: string, fanout: number): number[] {
+  if (salts.length >= fanout) return salts;
+  const partitionFor = (salt: number) => partitionOf(utf8.encode(`${key}#${salt}`), partitions);
+  const taken = new Set(salts.map(partitionFor));
+  for (let salt = (salts.at(-1) ?? -1) + 1; salts.length < fanout; salt++) {
+    const partition = partitionFor(salt);
+    if (taken.has(partition)) continue;
+    taken.add(partition);
+    salts.push(salt);
+  }
+  return salts;
 }

@@ -288,9 +288,11 @@ describe("a hot key", () => {
 
   it("is spread over partitions, and every record is stored once", async () => {
     const records = numbers.map((message) => ({ message, service, host: "h" }));
-    expect((await postJson(deploy(hot), "/api/v1/logs", records)).status).toBe(202);
+    const send = deploy(hot);
+    for (let at = 0; at < records.length; at += 40)
+      expect((await postJson(send, "/api/v1/logs", records.slice(at, at + 40))).status).toBe(202);
     const { keys, partitions } = await keysOf("logs.raw");
-    expect([...keys]).toEqual(expect.arrayContaining([0, 1, 2].map((salt) => `${service}:h#${salt}`)));
+    expect([...keys].every((key) => key?.startsWith(`${service}:h`))).toBe(true);
     expect(partitions.size).toBeGreaterThan(1);
     const logs = await stored<{ message: string }>("logs", `/api/v1/logs?service=${service}&limit=1000`);
     expect(logs.map(({ message }) => Number(message)).toSorted((a, b) => a - b)).toEqual(numbers.map(Number));

@@ -4,18 +4,18 @@
 // there it takes 50 ms more (200 on a busy machine): keys that are hashes touch a page each, to look one up is 5 µs, the
 // rest is writing pages. Keys that begin with a time lie together: then it is 10 ms.
 import { withDeadline, type D1, type D1Statement } from "./d1-database.ts";
-import { jsonChunks } from "./d1-json.ts";
+import { elementsOf, jsonChunks } from "./d1-json.ts";
 import type { Claim, NewClaims } from "./storage.ts";
 
 const HOUR_MS = 3_600_000;
 
 /** ?1: arrays of key, word, attempt, bits. The CROSS JOIN keeps SQLite from walking all claims to look into the array. */
-const OVERLAPPING = `INSERT INTO fence (ok, conflict) SELECT 1, 1 FROM json_each(?1) AS n CROSS JOIN claims AS c
+const OVERLAPPING = `WITH ${elementsOf(1, "n")} INSERT INTO fence (ok, conflict) SELECT 1, 1 FROM n CROSS JOIN claims AS c
   WHERE c.key = unhex(n.value ->> 0) AND c.word = n.value ->> 1 AND (c.bits & (n.value ->> 3)) <> 0`;
 const OVERLAPPING_OWN = `${OVERLAPPING} AND c.attempt = n.value ->> 2`;
 
-const ADD = `INSERT INTO claims (key, word, attempt, bits, hour)
-  SELECT unhex(n.value ->> 0), n.value ->> 1, n.value ->> 2, n.value ->> 3, ?2 FROM json_each(?1) AS n WHERE true
+const ADD = `WITH ${elementsOf(1, "n")} INSERT INTO claims (key, word, attempt, bits, hour)
+  SELECT unhex(n.value ->> 0), n.value ->> 1, n.value ->> 2, n.value ->> 3, ?2 FROM n WHERE true
   ON CONFLICT (key, word, attempt) DO UPDATE SET bits = bits | excluded.bits, hour = max(hour, excluded.hour)`;
 
 const OF_KEYS = `SELECT lower(hex(c.key)) AS key, c.word, c.attempt, c.bits

@@ -1,13 +1,13 @@
 // The outbox on D1: rows of a commit that are sent after it, in the order in which they were written.
 import { withDeadline, type D1, type D1Statement } from "./d1-database.ts";
-import { jsonChunks } from "./d1-json.ts";
+import { elementsOf, jsonChunks } from "./d1-json.ts";
 import type { OutboxEntry, PartitionCommit, PartitionId } from "./storage.ts";
 
 /** What is read at once ends with the entry that brings it here: an isolate has 128 MB for all it does. */
 const MAX_READ_CHARS = 4_000_000;
 
-const ADD = `INSERT INTO outbox (id, group_id, source_topic, partition, topic, key, value)
-  SELECT e.value ->> 0, ?2, ?3, ?4, e.value ->> 1, e.value ->> 2, e.value ->> 3 FROM json_each(?1) AS e WHERE true
+const ADD = `WITH ${elementsOf(1, "e")} INSERT INTO outbox (id, group_id, source_topic, partition, topic, key, value)
+  SELECT e.value ->> 0, ?2, ?3, ?4, e.value ->> 1, e.value ->> 2, e.value ->> 3 FROM e WHERE true
   ON CONFLICT (id) DO NOTHING`;
 
 const OLDEST = `SELECT id, topic, key, value FROM (

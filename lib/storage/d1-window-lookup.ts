@@ -2,7 +2,7 @@
 import type { D1, D1Statement, D1Value } from "./d1-database.ts";
 import { overDays, tableOf } from "./d1-days.ts";
 import { isTableGone } from "./d1-fault.ts";
-import { jsonChunks } from "./d1-json.ts";
+import { elementsOf, jsonChunks } from "./d1-json.ts";
 import { IS_SESSION } from "./d1-windows-table.ts";
 import type { PartitionSource } from "./storage.ts";
 import type { Span, SpansOfDay } from "./window-days.ts";
@@ -19,17 +19,14 @@ export const valuesOf = ({ topic, incarnation, epoch, partition }: PartitionSour
 ];
 
 /** ?5: arrays of number, tenant, name, window, series and start. */
-const atStarts = (
-  table: string,
-) => `SELECT l.value ->> 0 AS place, w.start_ms, w.end_ms, w.due_ms, w.revision, w.state
-  FROM json_each(?5) AS l CROSS JOIN ${table} AS w
+const atStarts = (table: string) => `WITH ${elementsOf(5, "l")}
+  SELECT l.value ->> 0 AS place, w.start_ms, w.end_ms, w.due_ms, w.revision, w.state FROM l CROSS JOIN ${table} AS w
   WHERE w.tenant = l.value ->> 1 AND w.name = l.value ->> 2 AND w."window" = l.value ->> 3
     AND w.series = unhex(l.value ->> 4) AND w.start_ms = l.value ->> 5 AND w.${OWN}`;
 
 /** ?5: as above, from the start to a last one. */
-const inSpans = (table: string, index: string, condition: string) => `SELECT l.value ->> 0 AS place,
-    w.start_ms, w.end_ms, w.due_ms, w.revision, w.state
-  FROM json_each(?5) AS l CROSS JOIN ${table} AS w ${index}
+const inSpans = (table: string, index: string, condition: string) => `WITH ${elementsOf(5, "l")}
+  SELECT l.value ->> 0 AS place, w.start_ms, w.end_ms, w.due_ms, w.revision, w.state FROM l CROSS JOIN ${table} AS w ${index}
   WHERE w.series = unhex(l.value ->> 4) AND w."window" = l.value ->> 3 AND w.tenant = l.value ->> 1
     AND w.name = l.value ->> 2 AND w.start_ms BETWEEN l.value ->> 5 AND l.value ->> 6 AND w.${OWN} ${condition}`;
 

@@ -2,7 +2,7 @@
 // by those that it is told of, however many days there are: `due_days` tells where something is due.
 import { withDeadline, type D1, type D1Statement, type D1Value } from "./d1-database.ts";
 import { dayStatements, overDays, tableOf } from "./d1-days.ts";
-import { jsonChunks } from "./d1-json.ts";
+import { elementsOf, jsonChunks } from "./d1-json.ts";
 import { lookupStatements, onDays, OWN, SOURCE, valuesOf } from "./d1-window-lookup.ts";
 import { queryStatement, wantedSeries } from "./d1-window-query.ts";
 import { dayOf } from "./day.ts";
@@ -19,16 +19,18 @@ import { FoundWindows, inKeyOrder, newestStarts, spansByDay, windowsByDay } from
 const KEY = `tenant, name, "window", start_ms, series, source, partition`;
 
 /** ?5: arrays. Where the source is missing NOT NULL refuses it. */
-const put = (table: string) => `INSERT INTO ${table} (${KEY}, end_ms, due_ms, revision, state)
+const put = (
+  table: string,
+) => `WITH ${elementsOf(5)} INSERT INTO ${table} (${KEY}, end_ms, due_ms, revision, state)
   SELECT r.value ->> 0, r.value ->> 1, r.value ->> 2, r.value ->> 3, unhex(r.value ->> 4), ${SOURCE}, ?4,
-    r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8 FROM json_each(?5) AS r WHERE true
+    r.value ->> 5, r.value ->> 6, r.value ->> 7, r.value ->> 8 FROM r WHERE true
   ON CONFLICT (${KEY}) DO UPDATE SET end_ms = excluded.end_ms, due_ms = excluded.due_ms,
     revision = excluded.revision, state = excluded.state`;
 
 const remove = (
   table: string,
-) => `DELETE FROM ${table} WHERE (${KEY}) IN (SELECT r.value ->> 0, r.value ->> 1,
-    r.value ->> 2, r.value ->> 3, unhex(r.value ->> 4), ${SOURCE}, ?4 FROM json_each(?5) AS r)`;
+) => `WITH ${elementsOf(5)} DELETE FROM ${table} WHERE (${KEY}) IN (SELECT r.value ->> 0, r.value ->> 1,
+    r.value ->> 2, r.value ->> 3, unhex(r.value ->> 4), ${SOURCE}, ?4 FROM r)`;
 
 const ofDue = (table: string) => `FROM ${table} INDEXED BY ${table}_due WHERE ${OWN}`;
 /** By its order, and not min(): SQLite would walk all that is due. */
@@ -47,8 +49,8 @@ const NOTE_NEWEST = `INSERT INTO newest_windows (source, partition, "window", st
   ON CONFLICT (source, partition, "window") DO UPDATE SET start_ms = excluded.start_ms
     WHERE start_ms < excluded.start_ms`;
 
-const ADD_SERIES = `INSERT INTO series (tenant, name, series, labels, seen_day)
-  SELECT r.value ->> 0, r.value ->> 1, unhex(r.value ->> 2), r.value -> 3, r.value ->> 4 FROM json_each(?1) AS r
+const ADD_SERIES = `WITH ${elementsOf(1)} INSERT INTO series (tenant, name, series, labels, seen_day)
+  SELECT r.value ->> 0, r.value ->> 1, unhex(r.value ->> 2), r.value -> 3, r.value ->> 4 FROM r
   WHERE true ON CONFLICT (tenant, name, series) DO UPDATE SET seen_day = excluded.seen_day
     WHERE seen_day < excluded.seen_day`;
 
@@ -61,7 +63,8 @@ const due = (
 const HORIZON = `SELECT NULL AS "window", min(next_due_ms) AS at FROM due_days WHERE ${OWN}
   UNION ALL SELECT "window", start_ms FROM newest_windows WHERE ${OWN}`;
 
-const LABELS = `SELECT lower(hex(s.series)) AS series, s.labels FROM json_each(?1) AS p CROSS JOIN series AS s
+const LABELS = `WITH ${elementsOf(1, "p")}
+  SELECT lower(hex(s.series)) AS series, s.labels FROM p CROSS JOIN series AS s
   WHERE s.tenant = p.value ->> 0 AND s.name = p.value ->> 1 AND s.series = unhex(p.value ->> 2)`;
 
 /** Days that are queried at once, at most: each may give as many rows as are asked for. */

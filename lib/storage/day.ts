@@ -55,18 +55,26 @@ export function dailyRows(rows: Rows): DailyRows {
 
 function byDay<S extends Signal>(rows: readonly Row<S>[]): Map<number, TimedRow<S>[]> {
   const days = new Map<number, TimedRow<S>[]>();
+  // Neighbours often have one time.
+  let text: string | undefined;
+  let time = "";
+  let ofDay: TimedRow<S>[] = [];
   for (const { tenant, offset, index, record } of rows) {
-    const moment = parseTimestamp(record.timestamp);
-    if (!moment.ok) {
-      throw new StorageError(`record ${index} of ${tenant} at offset ${offset}: ${moment.error.message}`, {
-        code: "storage_rejected",
-      });
+    if (record.timestamp !== text) {
+      const moment = parseTimestamp(record.timestamp);
+      if (!moment.ok) {
+        throw new StorageError(`record ${index} of ${tenant} at offset ${offset}: ${moment.error.message}`, {
+          code: "storage_rejected",
+        });
+      }
+      text = record.timestamp;
+      time = momentToNanos(moment.value);
+      const day = dayOf(moment.value.ms);
+      const known = days.get(day);
+      if (known) ofDay = known;
+      else days.set(day, (ofDay = []));
     }
-    const timed = { tenant, offset, index, record, time: momentToNanos(moment.value) };
-    const day = dayOf(moment.value.ms);
-    const others = days.get(day);
-    if (others) others.push(timed);
-    else days.set(day, [timed]);
+    ofDay.push({ tenant, offset, index, record, time });
   }
   return days;
 }

@@ -161,7 +161,7 @@ function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Fault
     // Spans come as OTLP only.
     if (context.signal === "traces")
       return reject("wrong_type", "", "is JSON; spans are read as OTLP protobuf").error;
-    const times = { receivedMs: context.nowMs, enforceTimeRange: false };
+    const times = { receivedMs: context.nowMs, enforceTimeRange: false, labels: { input: {}, kept: {} } };
     readRecords(decoded, context.signal, read.value.records, times, faults);
     return undefined;
   }
@@ -170,7 +170,8 @@ function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Fault
   decoded.tenant = tenant;
   decoded.signal = signal;
   decoded.origin = { batch, attempt, receivedMs, indices };
-  readRecords(decoded, signal, entries, { receivedMs, enforceTimeRange: false, isKept: true }, faults);
+  const times = { receivedMs, enforceTimeRange: false, isKept: true, labels: { input: {}, kept: {} } };
+  readRecords(decoded, signal, entries, times, faults);
   return undefined;
 }
 

@@ -14,6 +14,10 @@ export class SeriesCache {
   readonly #maxGeneration: number;
   #young = new Map<string, KnownSeries>();
   #old = new Map<string, KnownSeries>();
+  /** Neighbours often share the object of their labels (telemetry/metric.ts): known by their names alone. */
+  #lastLabels: Record<string, string> | undefined;
+  #lastTenant = "";
+  readonly #ofLast = new Map<string, KnownSeries>();
 
   constructor(maxGeneration = MAX_GENERATION) {
     this.#maxGeneration = maxGeneration;
@@ -24,6 +28,17 @@ export class SeriesCache {
   }
 
   of(tenant: string, name: string, labels: Record<string, string>): KnownSeries {
+    if (labels !== this.#lastLabels || tenant !== this.#lastTenant) {
+      this.#lastLabels = labels;
+      this.#lastTenant = tenant;
+      this.#ofLast.clear();
+    }
+    let known = this.#ofLast.get(name);
+    if (!known) this.#ofLast.set(name, (known = this.#find(tenant, name, labels)));
+    return known;
+  }
+
+  #find(tenant: string, name: string, labels: Record<string, string>): KnownSeries {
     const key = keyOf(tenant, name, labels);
     const young = this.#young.get(key);
     if (young) return young;

@@ -2,8 +2,11 @@
 import type { FetchedRecord } from "../kafka/transport.ts";
 import { decode, type DecodeContext, type DecodedMessage } from "./decode.ts";
 
-/** Messages of at most this many bytes go into one commit (a single larger one stands alone), whatever a read gave. */
-const COMMIT_MAX_BYTES = 1024 * 1024;
+/**
+ * Messages of at most this many bytes go into one commit (a single larger one stands alone), whatever a read gave. More
+ * than a read asks for: the little that a broker gives beyond that makes no commit of its own.
+ */
+const COMMIT_MAX_BYTES = 3 * 1024 * 1024;
 
 /** A commit ends with the message that brings its rows to so many characters: one of 50 KB can come to 40 million. */
 const COMMIT_MAX_CHARS = 16_000_000;

@@ -117,11 +117,17 @@ export function validateMetric(input: unknown, context: ValidationContext): Resu
   if (nameFault) return { ok: false, error: nameFault };
 
   const labelsField = isDatabaseForm ? "tags" : "labels";
-  const labels: Record<string, string> = {};
-  const labelsFault =
-    (isDatabaseForm ? copyInstanceLabels(input, labels) : undefined) ??
-    copyLabels(input[labelsField], labelsField, labels);
+  const shared = isDatabaseForm ? undefined : labelsBefore(input.labels, context);
+  const labels = shared ?? {};
+  const labelsFault = shared
+    ? undefined
+    : ((isDatabaseForm ? copyInstanceLabels(input, labels) : undefined) ??
+      copyLabels(input[labelsField], labelsField, labels));
   if (labelsFault) return { ok: false, error: labelsFault };
+  if (context.labels && !isDatabaseForm && isPlainObject(input.labels)) {
+    context.labels.input = input.labels;
+    context.labels.kept = labels;
+  }
 
   const timestamp = readTime(input.timestamp, context);
   if (!timestamp.ok) return timestamp;
@@ -190,6 +196,19 @@ function copyInstanceLabels(
     if (typeof value === "string") into[field] = value;
   }
   return undefined;
+}
+
+/** The kept labels of the record before, where these are the same in the same order. */
+function labelsBefore(value: unknown, { labels }: ValidationContext): Record<string, string> | undefined {
+  if (!labels || !isPlainObject(value)) return undefined;
+  const names = Object.keys(value);
+  const before = Object.keys(labels.input);
+  if (names.length !== before.length) return undefined;
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string;
+    if (name !== before[i] || value[name] !== labels.input[name]) return undefined;
+  }
+  return labels.kept;
 }
 
 function copyLabels(value: unknown, path: string, into: Record<string, string>): Rejection | undefined {

@@ -21,6 +21,14 @@ export interface ValidationContext {
   enforceTimeRange: boolean;
   /** The record comes from a decoder of ours, or from an envelope: the kept form is taken, which may say more. */
   isKept?: boolean;
+  /** Of records that are checked one after the other: those that have the same labels share one object of them. */
+  labels?: LastLabels;
+}
+
+/** The labels of the record before, as they came and as they are kept. */
+export interface LastLabels {
+  input: Record<string, unknown>;
+  kept: Record<string, string>;
 }
 
 /** C0 controls and DEL: never part of a name. */

@@ -18,7 +18,7 @@ const MILLIS_LENGTH = 24;
 
 /** True for `2026-11-21T10:00:00.000Z` and its like: the text that {@link formatMoment} would write again. */
 export function isCanonicalMillis(text: string): boolean {
-  return text.length === MILLIS_LENGTH && CANONICAL.test(text);
+  return text.length === MILLIS_LENGTH && (text === last.text || CANONICAL.test(text));
 }
 
 /** The years that ISO 8601 writes with four digits, 0000 to 9999. */
@@ -30,9 +30,12 @@ const STORABLE_MS = 9_223_372_036_854;
 
 /** A moment: milliseconds since the epoch and the nanoseconds (0…999,999) beyond them. */
 export interface Moment {
-  ms: number;
-  subMs: number;
+  readonly ms: number;
+  readonly subMs: number;
 }
+
+/** Of the texts that we write ourselves the one read last: a record's time is read again, and neighbours share theirs. */
+let last = { text: "1970-01-01T00:00:00.000Z", moment: { ms: 0, subMs: 0 } };
 
 /**
  * Reads a timestamp as clients write it.
@@ -49,14 +52,13 @@ export function parseTimestamp(value: unknown, path = "timestamp"): Result<Momen
       "must be an ISO 8601 text or a number of seconds, ms, µs or ns since 1970",
     );
   }
+  if (value === last.text) return ok(last.moment);
   if (CANONICAL.test(value)) {
     const ms = Date.parse(value.length === MILLIS_LENGTH ? value : `${value.slice(0, 23)}Z`);
-    if (!Number.isNaN(ms))
-      return ok({
-        ms,
-        subMs: value.length === MILLIS_LENGTH ? 0 : Number(value.slice(23, -1).padEnd(6, "0")),
-      });
-    return invalid(path);
+    if (Number.isNaN(ms)) return invalid(path);
+    const subMs = value.length === MILLIS_LENGTH ? 0 : Number(value.slice(23, -1).padEnd(6, "0"));
+    last = { text: value, moment: { ms, subMs } };
+    return ok(last.moment);
   }
   if (/^-?\d{1,19}$/.test(value)) return fromDigits(value, path);
   const match = ISO.exec(value);
@@ -97,7 +99,8 @@ export function formatMoment({ ms, subMs }: Moment): string {
 
 /** Nanoseconds since the epoch as a decimal text, exact. */
 export function momentToNanos({ ms, subMs }: Moment): string {
-  return ms === 0 ? String(subMs) : (BigInt(ms) * 1_000_000n + BigInt(subMs)).toString();
+  if (ms > 0) return `${ms}${subMs === 0 ? "000000" : String(subMs).padStart(6, "0")}`;
+  return (BigInt(ms) * 1_000_000n + BigInt(subMs)).toString();
 }
 
 /** The inverse of {@link momentToNanos}. */

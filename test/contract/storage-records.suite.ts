@@ -68,6 +68,30 @@ export function recordCases(given: GivenStore): void {
       expect(values.map((_, i) => back.get(i))).toEqual(values);
     });
 
+    it("points of series that lie among each other, each with its place and time", async () => {
+      const times = [
+        "1969-12-31T23:59:59.999999999Z",
+        "2026-11-21T10:00:00.000Z",
+        "2026-11-21T10:00:00.000000001Z",
+      ];
+      const labels: Record<string, string>[] = [{}, { 'a"b': "日本 \\ \u0001" }, { x: "1", y: "2" }];
+      const rows = Array.from({ length: 2_500 }, (_, i): Row<"metrics"> => {
+        const timestamp = times[Math.floor(i / 7) % times.length]!;
+        const kind = i % 5 === 0 ? { kind: "counter" as const } : {};
+        const name = `na"me ${i % 2}`;
+        return given.row(metric({ name, timestamp, value: i / 8, labels: labels[i % 3]!, ...kind }), 9, i);
+      });
+      await given.stream.commit(given.commit(undefined, positionAt(10), { metrics: rows }));
+      const page = { ...PAGE, limit: 3_000, tenant: given.tenant, name: undefined, labels: {} };
+      const found = new Map((await given.query.metrics(page)).map((row) => [row.key.idx, row]));
+      expect(found.size).toBe(rows.length);
+      for (const { index, record } of rows) {
+        const { key, record: back } = found.get(index)!;
+        expect(key.offset).toBe(9);
+        expect({ ...back, timestamp: formatMoment(nanosToMoment(key.time)) }).toEqual(record);
+      }
+    });
+
     it("a metric that is no finite number, or not one number, with its kind and detail", async () => {
       const values = [null, "+Inf", "-Inf", "NaN", "stale", "NaN:7ff4000000000001", 1e300, 0.1, -5e-324];
       const kinds: MetricKind[] = ["histogram", "gauge", "counter", "exponential_histogram", "summary"];

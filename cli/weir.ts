@@ -6,6 +6,7 @@ import { GLOBAL_OPTIONS, parseCommand, renderHelp, renderOptions, UsageError } f
 import type { Command, ExitCode } from "./weir/command.ts";
 import { consume } from "./weir/consume.ts";
 import { alertsNotifierAdd, alertsNotifierDelete, alertsNotifiers } from "./weir/alert-notifiers.ts";
+import { alertsRuleDisable, alertsRuleEdit, alertsRuleEnable } from "./weir/alert-rule-changes.ts";
 import { alertsRuleCreate, alertsRuleDelete, alertsRules, alertsRuleTest } from "./weir/alert-rules.ts";
 import { alertsSilence, alertsSilences, alertsUnsilence } from "./weir/alert-silences.ts";
 import { alertsList } from "./weir/alerts.ts";
@@ -47,6 +48,9 @@ const commands: readonly Command[] = [
   alertsRules,
   alertsRuleCreate,
   alertsRuleTest,
+  alertsRuleEdit,
+  alertsRuleEnable,
+  alertsRuleDisable,
   alertsRuleDelete,
   alertsSilences,
   alertsSilence,

@@ -4,7 +4,6 @@ import {
   evaluateDeployment,
   evaluateSamples,
   MAX_INSTANCES,
-  type DeploymentFacts,
   type Evaluation,
   type ReadState,
 } from "../lib/alerts/evaluate.ts";
@@ -13,6 +12,7 @@ import type { Matcher } from "../lib/alerts/expression.ts";
 import type { AlertInstance } from "../lib/alerts/instance.ts";
 import type { AlertRule } from "../lib/alerts/rule.ts";
 import type { QueryStore } from "../lib/storage/storage.ts";
+import type { AskedFacts } from "./alert-facts.ts";
 import { clusterOf } from "./cluster.ts";
 import { deploymentOf } from "./deployment.ts";
 import { streamStoreOf } from "./storage.ts";
@@ -44,7 +44,7 @@ export interface RuleReading {
   samples: (rule: AlertRule, limit: number) => Promise<readonly RuleSample[]>;
   /** How far the readers of raw values and of windows have come. */
   readState: (does: "alerting" | "storage") => Promise<ReadState>;
-  facts: DeploymentFacts;
+  facts: AskedFacts;
   nowMs: number;
 }
 
@@ -70,15 +70,18 @@ export async function evaluateRule(
         if (samples.length > MAX_WINDOWS) throw tooMany(`${MAX_WINDOWS} series`);
         return subject.kind === "raw"
           ? evaluateSamples(expression, samples, instances, state, nowMs)
-          : evaluateAbsence(expression, subject.rangeMs, samples, state, Date.parse(rule.createdAt));
+          : evaluateAbsence(expression, subject.rangeMs, samples, state, Date.parse(rule.sampledSince));
       }
       case "window":
         return await windowRule(env, rule, subject, reading);
       case "lag":
       case "dead_letters":
       case "produce_p99":
-      case "spill_age":
-        return await evaluateDeployment(expression, subject, reading.facts);
+      case "spill_age": {
+        const found = await evaluateDeployment(expression, subject, reading.facts);
+        const fault = reading.facts.faults.get(subject.kind);
+        return fault === undefined ? found : { ...found, fault };
+      }
     }
   })();
   if (evaluation.observations.length > MAX_INSTANCES) throw tooMany(`${MAX_INSTANCES} alerts`);

@@ -1,25 +1,15 @@
-// Alert rules: GET and POST /api/v1/alerts/rules, POST …/rules/test, GET and DELETE …/rules/{id}.
+// Alert rules: GET and POST /api/v1/alerts/rules, POST …/rules/test, GET and DELETE …/rules/{id}. PATCH is alert-rule-change.ts's.
 import { Hono } from "hono";
 import { z } from "zod";
-import { formatDuration } from "../lib/alerts/duration.ts";
 import { MAX_INSTANCES } from "../lib/alerts/evaluate.ts";
-import { planWindows } from "../lib/alerts/evaluate-windows.ts";
 import { ProduceLatency } from "../lib/alerts/produce-latency.ts";
-import {
-  MAX_RULES,
-  newRuleShape,
-  placeFault,
-  ruleIdShape,
-  ruleOf,
-  storedRule,
-  type AlertRule,
-} from "../lib/alerts/rule.ts";
+import { MAX_RULES, newRuleShape, ruleIdShape, ruleOf, storedRule } from "../lib/alerts/rule.ts";
 import { alertRuleShape, ofTenantShape, testedRuleShape } from "../lib/http/alert-shape.ts";
-import { checkParameters } from "../lib/query/page.ts";
 import { D1Alerts } from "../lib/storage/d1-alerts.ts";
-import { ok, reject, type Result } from "../lib/telemetry/result.ts";
+import { ok, reject } from "../lib/telemetry/result.ts";
 import { evaluateRule, metricsReadState, RuleError } from "./alert-evaluate.ts";
 import { deploymentFacts } from "./alert-facts.ts";
+import { askedTenant, described, findRule, unfit } from "./alert-rule-request.ts";
 import { isDefault, judgedRules } from "./alert-rules.ts";
 import { storedSamples } from "./alert-stored-samples.ts";
 import { alertTenant, ALERTS_TAG, MAX_BODY_BYTES, newAlertId, READ, WRITE } from "./alert-tenant.ts";
@@ -63,8 +53,7 @@ defineRoute(
     scope: WRITE,
     tag: ALERTS_TAG,
     summary: "Makes an alert rule",
-    description:
-      "It is judged within seconds. A rule is not changed: make another, and delete the one before.",
+    description: "It is judged within seconds.",
     body: { content: newRuleShape },
     answers: { 201: { description: "The rule", content: alertRuleShape } },
   },
@@ -103,7 +92,7 @@ defineRoute(
     const nowMs = Date.now();
     const query = queryStoreOf(c.env);
     try {
-      const { observations, isComplete } = await evaluateRule(c.env, rule, new Map(), {
+      const { observations, isComplete, fault } = await evaluateRule(c.env, rule, new Map(), {
         query,
         samples: (one) => storedSamples(query, one, nowMs),
         readState: (does) => metricsReadState(c.env, does, nowMs),
@@ -113,7 +102,7 @@ defineRoute(
       const results = observations
         .slice(0, MAX_INSTANCES)
         .map(({ labels, value, isViolated }) => ({ labels, value, violated: isViolated }));
-      return c.json({ expr: rule.expr, complete: isComplete, results });
+      return c.json({ expr: rule.expr, complete: isComplete, error: fault ?? null, results });
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
       return refuse(c, reject("wrong_type", "expr", `cannot be judged: ${error.message}`).error);
@@ -170,19 +159,6 @@ defineRoute(
   },
 );
 
-function askedTenant(c: AppContext): Result<string> {
-  const known = checkParameters(new URL(c.req.url).searchParams, Object.keys(ofTenantShape.shape));
-  return known.ok ? alertTenant(c, c.req.query("tenant")) : known;
-}
-
-async function findRule(c: AppContext, id: string): Promise<Result<AlertRule>> {
-  const tenant = askedTenant(c);
-  if (!tenant.ok) return tenant;
-  const rules = await judgedRules(c.env, tenant.value);
-  const found = rules.find((rule) => rule.id === id && !rule.isDeleted);
-  return found ? ok(found) : reject("not_found", "id", "names no alert rule here");
-}
-
 /** The rule that a body stands for, and how it is kept. */
 async function ruleOfBody(c: AppContext) {
   const input = await readShape(c, newRuleShape, MAX_BODY_BYTES);
@@ -198,34 +174,6 @@ async function ruleOfBody(c: AppContext) {
   };
   const rule = ruleOf(row.rule, row);
   if (!rule) throw new Error("a rule that was taken cannot be read");
-  const fault = placeFault(tenant.value, rule.expression) ?? spanFault(c, rule);
-  if (fault !== undefined) {
-    const { error } = reject("wrong_type", "expr", `cannot be taken: ${fault}`);
-    return { ok: false as const, error: refuse(c, error) };
-  }
-  return ok({ row, rule });
-}
-
-/** Windows are the deployment's: not every span is made of them. */
-function spanFault(c: AppContext, { expression: { subject } }: AlertRule): string | undefined {
-  const { windows, config } = c.get("deployment");
-  if (subject.kind !== "window" || planWindows(subject, windows, 0)) return undefined;
-  return `its span of ${formatDuration(subject.rangeMs)} is no multiple of a window of this deployment (${config.WINDOWS})`;
-}
-
-function described(rule: AlertRule): z.output<typeof alertRuleShape> {
-  const { id, tenant, name, expr, forMs, severity, annotations, repeatMs, notifiers } = rule;
-  return {
-    id,
-    tenant,
-    name,
-    expr,
-    for: formatDuration(forMs),
-    severity,
-    annotations,
-    repeat_interval: formatDuration(repeatMs),
-    notifiers: notifiers ?? null,
-    created_at: rule.createdAt,
-    created_by: rule.createdBy,
-  };
+  const fault = unfit(c, rule);
+  return fault ? { ok: false as const, error: refuse(c, fault) } : ok({ row, rule });
 }

@@ -2,8 +2,9 @@
 import { DEFAULT_RULES } from "../lib/alerts/default-rules.ts";
 import type { JudgedRule } from "../lib/alerts/judge.ts";
 import { observe } from "../lib/alerts/observe.ts";
-import { DEPLOYMENT, ruleOf } from "../lib/alerts/rule.ts";
-import { D1Alerts } from "../lib/storage/d1-alerts.ts";
+import { writtenRule } from "../lib/alerts/change-rule.ts";
+import { DEPLOYMENT, ruleOf, type AlertRule } from "../lib/alerts/rule.ts";
+import { D1Alerts, type StoredAlertRule } from "../lib/storage/d1-alerts.ts";
 import type { Observer } from "../lib/stream/run.ts";
 import { logger } from "../lib/observability/logger.ts";
 
@@ -12,11 +13,11 @@ const RULES_MAX_AGE_MS = 5_000;
 
 /** Those that are deleted and not yet gone among them. @param tenant undefined: of all. @throws StorageError */
 export async function judgedRules(env: Env, tenant: string | undefined): Promise<JudgedRule[]> {
-  const stored = await new D1Alerts(env.DB).rules(tenant);
-  const deletedDefaults = new Set<string>();
-  const rules = stored.flatMap((row): JudgedRule[] => {
-    if (row.tenant === DEPLOYMENT && row.isDeleted && isDefault(row.id)) {
-      deletedDefaults.add(row.id);
+  const rows = await new D1Alerts(env.DB).rules(tenant);
+  const ofDefaults = new Map<string, StoredAlertRule>();
+  const rules = rows.flatMap((row): JudgedRule[] => {
+    if (row.tenant === DEPLOYMENT && isDefault(row.id)) {
+      ofDefaults.set(row.id, row);
       return [];
     }
     const rule = ruleOf(row.rule, row);
@@ -25,8 +26,13 @@ export async function judgedRules(env: Env, tenant: string | undefined): Promise
     return [];
   });
   if (tenant !== undefined && tenant !== DEPLOYMENT) return rules;
-  const defaults = DEFAULT_RULES.map((rule) => ({ ...rule, isDeleted: deletedDefaults.has(rule.id) }));
-  return [...defaults, ...rules];
+  return [...DEFAULT_RULES.map((rule) => defaultWith(rule, ofDefaults.get(rule.id))), ...rules];
+}
+
+/** One of the defaults has a row once it was changed or deleted, or could not be judged. */
+function defaultWith(rule: AlertRule, row: StoredAlertRule | undefined): JudgedRule {
+  if (!row || row.isDeleted) return { ...rule, isDeleted: row !== undefined };
+  return { ...(ruleOf({ ...writtenRule(rule), ...(row.rule as object) }, rule) ?? rule), isDeleted: false };
 }
 
 export function isDefault(id: string): boolean {
@@ -41,7 +47,7 @@ export async function alertObserver(env: Env): Promise<Observer> {
   const nowMs = Date.now();
   if (known && nowMs >= known.readMs && nowMs - known.readMs < RULES_MAX_AGE_MS) return known.observer;
   const rules = await judgedRules(env, undefined);
-  const looking = observe(rules.filter(({ isDeleted }) => !isDeleted));
+  const looking = observe(rules.filter(({ isDeleted, isEnabled }) => isEnabled && !isDeleted));
   const observer: Observer = {
     isIdle: looking.isIdle,
     samplesOf: ({ metrics }) => looking.samplesOf(metrics),

@@ -1,10 +1,10 @@
 // One judgement of a tenant's alert rules, and who is woken to judge. Two judgements may overlap: they are made from one
 // version, and the store records one of them. Sending is alert-delivery.ts's.
 import type { Evaluation, ReadState } from "../lib/alerts/evaluate.ts";
-import type { AlertInstance } from "../lib/alerts/instance.ts";
+import { isOfRule, type AlertInstance } from "../lib/alerts/instance.ts";
 import { isEmpty, judge, type JudgedRule } from "../lib/alerts/judge.ts";
 import type { ProduceLatency } from "../lib/alerts/produce-latency.ts";
-import { DEPLOYMENT } from "../lib/alerts/rule.ts";
+import { DEPLOYMENT, samplesId } from "../lib/alerts/rule.ts";
 import type { Silence } from "../lib/alerts/silence.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { D1AlertState } from "../lib/storage/d1-alert-state.ts";
@@ -12,6 +12,7 @@ import { D1Alerts } from "../lib/storage/d1-alerts.ts";
 import type { AlertOwner } from "./objects/alert-owner.ts";
 import { evaluateRule, metricsReadState, type RuleReading } from "./alert-evaluate.ts";
 import { deploymentFacts } from "./alert-facts.ts";
+import { faultOf, noteFaults } from "./alert-faults.ts";
 import { isDefault, judgedRules } from "./alert-rules.ts";
 import { alertSamples, pruneAlertSamples } from "./alert-samples.ts";
 import { deploymentOf } from "./deployment.ts";
@@ -53,7 +54,7 @@ export async function judgeTenant(env: Env, tenant: string, options: TickOptions
   const withAlerts = new Set(instances.map(({ rule }) => rule));
   // A default that was deleted has a row that stays, and is of interest while it has alerts.
   const rules = known.filter(({ id, isDeleted }) => !isDeleted || !isDefault(id) || withAlerts.has(id));
-  const evaluations = await evaluateAll(env, tenant, rules, instances, options);
+  const { evaluations, faults } = await evaluateAll(env, tenant, rules, instances, options);
   const judgement = judge({
     version: version + 1,
     nowMs,
@@ -63,9 +64,12 @@ export async function judgeTenant(env: Env, tenant: string, options: TickOptions
     silences: silences as ((typeof silences)[number] & Silence)[],
     notifiers: notifiers.map(({ id }) => id),
   });
-  const result = { transitions: judgement.transitions.length, hasRules: rules.length + instances.length > 0 };
-  if (isEmpty(judgement)) return { ...result, outcome: "unchanged" };
-  const outcome = await state.record(tenant, { from: version, to: version + 1 }, judgement, nowMs);
+  const hasRules = instances.length > 0 || rules.some(({ isEnabled, isDeleted }) => isEnabled || isDeleted);
+  const result = { transitions: judgement.transitions.length, hasRules };
+  const outcome = isEmpty(judgement)
+    ? "unchanged"
+    : await state.record(tenant, { from: version, to: version + 1 }, judgement, nowMs);
+  await noteFaults(alerts, rules, faults, nowMs);
   if (outcome === "recorded")
     for (const { id, name, state: to } of judgement.transitions)
       if (to === "firing" || to === "resolved") logger.info(`alert_${to}`, { tenant, alert: id, name });
@@ -78,12 +82,12 @@ async function evaluateAll(
   rules: readonly JudgedRule[],
   instances: readonly AlertInstance[],
   { nowMs, latency, context }: TickOptions,
-): Promise<Map<string, Evaluation>> {
+): Promise<{ evaluations: Map<string, Evaluation>; faults: Map<string, string | undefined> }> {
   const query = queryStoreOf(env);
   const states = new Map<string, Promise<ReadState>>();
   const reading: RuleReading = {
     query,
-    samples: ({ id }, limit) => alertSamples(env, tenant, [id], limit + 1),
+    samples: (rule, limit) => alertSamples(env, tenant, [samplesId(rule)], limit + 1),
     readState(does) {
       const asked = states.get(does) ?? metricsReadState(env, does, nowMs);
       states.set(does, asked);
@@ -93,15 +97,19 @@ async function evaluateAll(
     nowMs,
   };
   const evaluations = new Map<string, Evaluation>();
-  const waiting = rules.filter(({ isDeleted }) => !isDeleted);
+  const faults = new Map<string, string | undefined>();
+  const waiting = rules.filter(({ isDeleted, isEnabled }) => isEnabled && !isDeleted);
   const work = async () => {
     for (let rule = waiting.shift(); rule; rule = waiting.shift()) {
       const { id } = rule;
-      const own = instances.filter((one) => one.rule === id);
+      const own = instances.filter((one) => one.rule === id && isOfRule(one, rule));
       try {
         const byFingerprint = new Map(own.map((one) => [one.fingerprint, one]));
-        evaluations.set(id, await evaluateRule(env, rule, byFingerprint, reading));
+        const evaluation = await evaluateRule(env, rule, byFingerprint, reading);
+        evaluations.set(id, evaluation);
+        faults.set(id, evaluation.fault);
       } catch (error) {
+        faults.set(id, faultOf(error));
         // One rule that cannot be evaluated leaves the others alone; its alerts stay as they are.
         logger.warn("alert_rule_failed", { tenant, rule: id, message: messageOf(error) });
       }
@@ -112,7 +120,7 @@ async function evaluateAll(
   } finally {
     query.close();
   }
-  return evaluations;
+  return { evaluations, faults };
 }
 
 export function alertOwnerOf(env: Env, tenant: string): DurableObjectStub<AlertOwner> {

@@ -10,6 +10,7 @@ import { D1AlertState, type TransitionKey } from "../lib/storage/d1-alert-state.
 import { D1Alerts } from "../lib/storage/d1-alerts.ts";
 import { ok, reject, type Result } from "../lib/telemetry/result.ts";
 import { alertNotifiers } from "./alert-notifiers.ts";
+import { alertRuleChange } from "./alert-rule-change.ts";
 import { alertRules } from "./alert-rule-routes.ts";
 import { judgedRules } from "./alert-rules.ts";
 import { alertSilences } from "./alert-silences.ts";
@@ -19,6 +20,7 @@ import { refuse, type AppEnv } from "./request-context.ts";
 
 export const alerts = new Hono<AppEnv>();
 alerts.route("/", alertRules);
+alerts.route("/", alertRuleChange);
 alerts.route("/", alertSilences);
 alerts.route("/", alertNotifiers);
 

@@ -1,4 +1,5 @@
 // What the commands of `weir alerts` have in common: whose alerts, and how labels are shown.
+import { SEVERITIES } from "../../lib/alerts/rule.ts";
 import { UsageError, type Arguments, type Option } from "./command.ts";
 import { printable } from "./output.ts";
 
@@ -14,6 +15,28 @@ export const whose: Record<string, Option> = {
   },
   deployment: { type: "boolean", summary: "the operator's, which look at Weir itself" },
 };
+
+/** What a rule is made or changed with, beside its name and its expression. */
+export const ruleFields = {
+  for: {
+    type: "string",
+    hint: "SPAN",
+    summary: "how long it must hold, as in 10m; may stand in the expression",
+  },
+  severity: { type: "string", hint: "SEVERITY", summary: `${SEVERITIES.join(", ")} (warning)` },
+  summary: {
+    type: "string",
+    hint: "TEXT",
+    summary: "what people are told, with {{value}} and {{labels.NAME}}",
+  },
+  repeat: { type: "string", hint: "SPAN", summary: "how often they are told again while it fires (4h)" },
+  notifier: {
+    type: "string",
+    multiple: true,
+    hint: "ID",
+    summary: "who is told; repeatable; all of the tenant's unless given",
+  },
+} satisfies Record<string, Option>;
 
 /** @throws UsageError */
 export function tenantOf(args: Arguments): { tenant?: string } {

@@ -1,10 +1,9 @@
-// `weir alerts rules`, `rule create`, `rule test`, `rule delete`.
+// `weir alerts rules`, `rule create`, `rule test`, `rule delete`. Changes are alert-rule-changes.ts's.
 import { z } from "zod";
-import { SEVERITIES } from "../../lib/alerts/rule.ts";
 import { alertRuleShape, testedRuleShape } from "../../lib/http/alert-shape.ts";
-import { ALERTS_PATH, given, labelsOf, queryOf, tenantOf, whose } from "./alert-options.ts";
+import { ALERTS_PATH, given, labelsOf, queryOf, ruleFields, tenantOf, whose } from "./alert-options.ts";
 import type { Command } from "./command.ts";
-import { printable } from "./output.ts";
+import { printable, type Cell } from "./output.ts";
 
 export const alertsRules: Command = {
   name: "alerts rules",
@@ -25,6 +24,7 @@ export const alertsRules: Command = {
         { title: "FOR" },
         { title: "REPEAT" },
         { title: "EXPRESSION" },
+        { title: "NOT JUDGED", isOptional: true },
       ],
       rows.map((one) => [
         one.id,
@@ -33,11 +33,19 @@ export const alertsRules: Command = {
         one.for,
         one.repeat_interval,
         printable(one.expr),
+        notJudged(one),
       ]),
     );
     return 0;
   },
 };
+
+/** Why, where it is not. */
+function notJudged(rule: z.output<typeof alertRuleShape>): Cell {
+  if (!rule.enabled) return { text: "disabled", tint: "dim" };
+  if (rule.last_error === null) return "";
+  return { text: printable(`since ${rule.failing_since}: ${rule.last_error}`), tint: "bad" };
+}
 
 export const alertsRuleCreate: Command = {
   name: "alerts rule create",
@@ -48,24 +56,7 @@ export const alertsRuleCreate: Command = {
   ],
   options: {
     ...whose,
-    for: {
-      type: "string",
-      hint: "SPAN",
-      summary: "how long it must hold, as in 10m; may stand in the expression",
-    },
-    severity: { type: "string", hint: "SEVERITY", summary: `${SEVERITIES.join(", ")} (warning)` },
-    summary: {
-      type: "string",
-      hint: "TEXT",
-      summary: "what people are told, with {{value}} and {{labels.NAME}}",
-    },
-    repeat: { type: "string", hint: "SPAN", summary: "how often they are told again while it fires (4h)" },
-    notifier: {
-      type: "string",
-      multiple: true,
-      hint: "ID",
-      summary: "who is told; repeatable; all of the tenant's unless given",
-    },
+    ...ruleFields,
   },
   notes: [
     `  weir alerts rule create "Hot CPU" 'cpu_usage_percent{env!="dev"} > 80 for 5m'`,
@@ -107,6 +98,7 @@ export const alertsRuleTest: Command = {
     }
     if (!tried.complete)
       output.note("Not all is known now: readers are behind, or something did not answer.");
+    if (tried.error !== null) output.note(`It cannot be judged now: ${printable(tried.error)}.`);
     if (tried.results.length === 0) {
       await output.line("There is nothing that it looks at.");
       return 0;

@@ -93,6 +93,12 @@ export class Api {
   }
 
   /** @throws ApiError */
+  async patch<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T> {
+    const { value } = await this.#call("PATCH", path, body, schema);
+    return value;
+  }
+
+  /** @throws ApiError */
   async delete<T>(path: string, schema: z.ZodType<T>): Promise<T> {
     const { value } = await this.#call("DELETE", path, undefined, schema);
     return value;

@@ -100,7 +100,23 @@ export function evaluateWindows(
     if (value === null) return [];
     return [{ labels, value, isViolated: holds(condition.comparison, value, condition.threshold) }];
   });
-  return { observations, isComplete: isCurrent };
+  const fault = kindFault(aggregate, [...groups.values()]);
+  return { observations, isComplete: isCurrent, ...(fault !== undefined && { fault }) };
+}
+
+/** What goes by one kind of metric says nothing of another; that it is silent for ever should be known. */
+function kindFault(
+  aggregate: Aggregate,
+  groups: readonly { parts: Map<string, Part> }[],
+): string | undefined {
+  const partials = groups.flatMap(({ parts }) => [...parts.values()].flatMap(({ partial }) => partial ?? []));
+  if (partials.length === 0) return undefined;
+  if (aggregate === "last" && partials.every(({ last }) => last === undefined))
+    return "last() is of numbers, and what it looks at are histograms";
+  const isOfCounters = aggregate === "increase" || aggregate === "rate";
+  if (isOfCounters && partials.every(({ counter }) => counter === undefined))
+    return `${aggregate}() is of counters, and what it looks at is none`;
+  return undefined;
 }
 
 interface Part {

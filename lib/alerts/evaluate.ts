@@ -21,6 +21,8 @@ export interface Evaluation {
   observations: Observation[];
   /** Whether an alert that has no observation has ceased; else nothing is known of it. */
   isComplete: boolean;
+  /** Why it could not be told; absent: it could. */
+  fault?: string;
 }
 
 /** A series without a new value for so long no longer violates anything. */

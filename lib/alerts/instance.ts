@@ -23,6 +23,8 @@ export interface AlertInstance {
   toldMs: number | null;
   /** The number of its last transition, which is the version of the judgement that made it. */
   n: number;
+  /** Of the rule as it was then; absent: of a rule that never began anew. */
+  begun?: number;
 }
 
 /** What a rule's condition came to for one set of labels. */
@@ -87,6 +89,11 @@ export function step(
     case "firing":
       return isViolated ? { after: now, transition: undefined } : enter("inactive", "resolved", now.activeMs);
   }
+}
+
+/** Whether it is an alert of the rule as it is now. */
+export function isOfRule({ begun = 1 }: AlertInstance, rule: { begun: number }): boolean {
+  return begun === rule.begun;
 }
 
 /** Whether an alert that is over may be forgotten: nothing that it has seen can be met again. */

@@ -2,7 +2,15 @@
 // sent. Pure; whoever records it does so in one transaction, or not at all.
 import { alertOf, notificationsOf, type Alert } from "./alert.ts";
 import type { Evaluation } from "./evaluate.ts";
-import { fingerprintOf, isForgotten, step, type AlertInstance, type Observation } from "./instance.ts";
+import {
+  fingerprintOf,
+  isForgotten,
+  isOfRule,
+  step,
+  type AlertInstance,
+  type Observation,
+  type Step,
+} from "./instance.ts";
 import type { AlertRule } from "./rule.ts";
 import { isSilenced, silencedLabels, type Silence } from "./silence.ts";
 
@@ -72,17 +80,20 @@ function judgeRule(
   { version, nowMs, evaluations, silences, notifiers }: JudgementInput,
   judgement: Judgement,
 ): void {
-  const evaluation: Evaluation = rule.isDeleted
-    ? { observations: [], isComplete: true }
-    : (evaluations.get(rule.id) ?? { observations: [], isComplete: false });
+  const evaluation: Evaluation =
+    rule.isDeleted || !rule.isEnabled
+      ? { observations: [], isComplete: true }
+      : (evaluations.get(rule.id) ?? { observations: [], isComplete: false });
   const observed = new Map(evaluation.observations.map((one) => [fingerprintOf(one.labels), one]));
   const told: Alert[] = [];
   let left = 0;
   for (const fingerprint of new Set([...instances.keys(), ...observed.keys()])) {
     const before = instances.get(fingerprint);
-    const observation = observed.get(fingerprint) ?? ceased(before, evaluation);
-    const stepped = step(rule.id, before, observation, rule.forMs, nowMs);
-    if (!stepped) continue;
+    const stepped = stepOf(rule, before, observed.get(fingerprint) ?? ceased(before, evaluation), nowMs);
+    if (!stepped) {
+      if (before) judgement.forgotten.push({ rule: rule.id, fingerprint });
+      continue;
+    }
     const { transition } = stepped;
     let { after } = stepped;
     const silenced = isSilenced(silencedLabels(after.labels, rule), silences, nowMs);
@@ -117,10 +128,29 @@ function judgeRule(
   }
 }
 
+/** @returns undefined where there is no alert; what there was before is to be forgotten */
+function stepOf(
+  rule: JudgedRule,
+  before: AlertInstance | undefined,
+  observation: Observation | undefined,
+  nowMs: number,
+): Step | undefined {
+  const known = before && isOfRule(before, rule) ? before : undefined;
+  // What was found by a rule that asked something else is over first, whatever is known now; the new begins after it.
+  if (before && !known && before.state !== "inactive")
+    return step(rule.id, before, over(before), rule.forMs, nowMs);
+  const stepped = step(rule.id, known, observation, rule.forMs, nowMs);
+  if (!stepped || rule.begun === 1) return stepped;
+  return { ...stepped, after: { ...stepped.after, begun: rule.begun } };
+}
+
 /** A series that is no longer there violates nothing; where that is not certain, nothing is known of it. */
 function ceased(before: AlertInstance | undefined, { isComplete }: Evaluation): Observation | undefined {
-  if (!before || !isComplete) return undefined;
-  return { labels: before.labels, value: before.value, isViolated: false };
+  return before && isComplete ? over(before) : undefined;
+}
+
+function over({ labels, value }: AlertInstance): Observation {
+  return { labels, value, isViolated: false };
 }
 
 function isSame(a: AlertInstance, b: AlertInstance): boolean {
@@ -131,6 +161,7 @@ function isSame(a: AlertInstance, b: AlertInstance): boolean {
     a.value === b.value &&
     a.seenViolation === b.seenViolation &&
     a.toldMs === b.toldMs &&
-    a.n === b.n
+    a.n === b.n &&
+    a.begun === b.begun
   );
 }

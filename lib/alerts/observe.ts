@@ -5,7 +5,7 @@ import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
 import { seriesId } from "../windows/series.ts";
 import { isSelected } from "./evaluate.ts";
 import { holds, type Selector } from "./expression.ts";
-import type { AlertRule } from "./rule.ts";
+import { samplesId, type AlertRule } from "./rule.ts";
 
 /** Fits Row<"metrics"> of lib/storage. */
 export interface MetricRow {
@@ -16,6 +16,7 @@ export interface MetricRow {
 /** Fits AlertSample of lib/storage. */
 export interface Sampled {
   tenant: string;
+  /** Its {@link samplesId}. */
   rule: string;
   series: string;
   name: string;
@@ -26,7 +27,7 @@ export interface Sampled {
   violatedValue: number | null;
 }
 
-type ObservedRule = Pick<AlertRule, "tenant" | "id" | "expression">;
+type ObservedRule = Pick<AlertRule, "tenant" | "id" | "sampled" | "expression">;
 
 /** @param rules of all tenants; those that do not look at raw values are left out */
 export function observe(rules: readonly ObservedRule[]): {
@@ -69,7 +70,7 @@ function samplesOf(
     return [
       {
         tenant,
-        rule: rule.id,
+        rule: samplesId(rule),
         series,
         name,
         labels,

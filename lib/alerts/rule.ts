@@ -83,6 +83,7 @@ const fields = {
     .max(MAX_NOTIFIERS)
     .optional()
     .describe("ids of the notifiers that are told; left out: all of the tenant's"),
+  enabled: z.boolean().default(true).describe("false: it is kept, and not judged"),
 };
 
 export const newRuleShape = z
@@ -105,6 +106,35 @@ export const newRuleShape = z
   .meta({ id: "NewAlertRule" });
 export type NewRule = z.output<typeof newRuleShape>;
 
+/** What is left out stays as it is; null takes back what was given. */
+export const ruleChangeShape = z
+  .strictObject({
+    name: fields.name.optional(),
+    expr: fields.expr.optional().describe("the whole of it; a `for` in it goes before the rule's"),
+    for: spanShape(0)
+      .nullable()
+      .optional()
+      .describe("for how long it must hold before it fires; null: not at all"),
+    severity: fields.severity.unwrap().optional(),
+    annotations: fields.annotations.unwrap().optional().describe("all of them"),
+    repeat_interval: fields.repeat_interval.unwrap().optional(),
+    notifiers: fields.notifiers
+      .unwrap()
+      .nullable()
+      .optional()
+      .describe("all of them; null: all of the tenant's"),
+    enabled: z.boolean().optional().describe("false: it is kept, and not judged"),
+    revision: z
+      .int()
+      .min(1)
+      .optional()
+      .describe(
+        "only if it is this one that is changed; left out: whichever there is, the last to write wins",
+      ),
+  })
+  .meta({ id: "AlertRuleChange" });
+export type RuleChange = z.output<typeof ruleChangeShape>;
+
 /** What is judged. */
 export interface AlertRule {
   tenant: string;
@@ -118,13 +148,41 @@ export interface AlertRule {
   repeatMs: number;
   /** Undefined: all of the tenant. */
   notifiers: string[] | undefined;
+  isEnabled: boolean;
   createdAt: string;
   /** Id of the key. */
   createdBy: string;
+  /** 1, and one more with each change. */
+  revision: number;
+  updatedAt: string;
+  /** Id of the key. */
+  updatedBy: string;
+  /** The revision since which it asks what it asks now: alerts of an earlier one are over. */
+  begun: number;
+  /** The revision since which its samples tell what it asks for now, and when that was. */
+  sampled: number;
+  sampledSince: string;
+  fault: RuleFault | undefined;
 }
 
+/** Why it cannot be judged, and since when. */
+const faultShape = z.object({ message: z.string(), since: z.string() });
+export type RuleFault = z.output<typeof faultShape>;
+
+/** What is kept beside what was written; of a rule that was never changed nothing. */
+const marksShape = z.object({
+  revision: z.int().default(1),
+  updated_at: z.string().optional(),
+  updated_by: z.string().optional(),
+  begun: z.int().default(1),
+  sampled: z.int().default(1),
+  sampled_since: z.string().optional(),
+  fault: faultShape.optional(),
+});
+export type RuleMarks = z.input<typeof marksShape>;
+
 /** As it lies in storage, without the parsed form. */
-const storedShape = z.object({ ...fields, for: z.string().optional() });
+const storedShape = z.object({ ...fields, for: z.string().optional(), ...marksShape.shape });
 
 export interface RuleOrigin {
   tenant: string;
@@ -140,7 +198,8 @@ export function ruleOf(
 ): AlertRule | undefined {
   const read = storedShape.safeParse(stored);
   if (!read.success) return undefined;
-  const { name, expr, severity, annotations, notifiers } = read.data;
+  const { name, expr, severity, annotations, notifiers, enabled, revision, begun, sampled, fault } =
+    read.data;
   const parsed = parseExpression(expr);
   if (!parsed.ok) return undefined;
   const expression = parsed.value;
@@ -155,9 +214,22 @@ export function ruleOf(
     annotations,
     repeatMs: parseDuration(read.data.repeat_interval) ?? 0,
     notifiers,
+    isEnabled: enabled,
     createdAt,
     createdBy,
+    revision,
+    updatedAt: read.data.updated_at ?? createdAt,
+    updatedBy: read.data.updated_by ?? createdBy,
+    begun,
+    sampled,
+    sampledSince: read.data.sampled_since ?? createdAt,
+    fault,
   };
+}
+
+/** Whose samples are looked at: no id of another rule holds an `@`. */
+export function samplesId({ id, sampled }: Pick<AlertRule, "id" | "sampled">): string {
+  return sampled === 1 ? id : `${id}@${sampled}`;
 }
 
 /** What is kept of a rule that was written. */

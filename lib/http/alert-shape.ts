@@ -59,6 +59,12 @@ export const alertRuleShape = z
     notifiers: z.array(z.string()).nullable().describe("ids; null: all of the tenant's"),
     created_at: time,
     created_by: z.string().describe("id of the key; `weir`: it is one of the defaults"),
+    enabled: z.boolean().describe("false: it is not judged, and has no alerts"),
+    revision: z.int().describe("1, and one more with each change"),
+    updated_at: time.describe("when it was changed last, or made"),
+    updated_by: z.string().describe("id of the key"),
+    last_error: z.string().nullable().describe("why it could not be judged the last time; null: it was"),
+    failing_since: time.nullable().describe("since when it cannot be judged"),
   })
   .meta({ id: "AlertRule" });
 
@@ -68,6 +74,7 @@ export const testedRuleShape = z
     complete: z
       .boolean()
       .describe("false: the readers are behind, or something did not answer; there may be more, or none"),
+    error: z.string().nullable().describe("why it cannot be judged now; null: it can"),
     results: z.array(z.object({ labels, value: z.number(), violated: z.boolean() })),
   })
   .meta({ id: "AlertRuleTest" });

@@ -35,7 +35,7 @@ export const PROBLEM_STATUSES = {
   403: "The key lacks the scope or the signal, or is bound to other web origins.",
   404: "There is no such thing, for this key.",
   405: "The method is not allowed here; `Allow` names those that are.",
-  409: "Kafka refuses this, or what is asked for has ended.",
+  409: "Kafka refuses this, or what is asked for has ended, or was changed meanwhile.",
   413: "Too large: more than 5 MiB as sent, 10 MiB decompressed, or too many records.",
   415: "A content type or encoding that is not taken here.",
   422: "One Idempotency-Key, two bodies.",

@@ -1,5 +1,6 @@
 // Alert rules, silences and notifiers on D1: what people write. Each belongs to a tenant, and every statement here names
-// the tenant: what is another's is not found. Rules and matchers are JSON that this file does not read.
+// the tenant: what is another's is not found. Rules and matchers are JSON, of which this file reads a rule's `revision`, by
+// which of two changes of one revision one is written, and writes its `fault`.
 import { withDeadline, type D1, type D1Value } from "./d1-database.ts";
 
 export interface StoredAlertRule {
@@ -38,6 +39,8 @@ export interface StoredNotifier {
 
 type Row = Record<string, D1Value>;
 
+const REVISION = "coalesce(alert_rules.rule ->> 'revision', 1)";
+
 export class D1Alerts {
   readonly #db: D1;
 
@@ -63,6 +66,34 @@ export class D1Alerts {
     return (await this.#run("making an alert rule", sql, ...values)).meta.changes > 0;
   }
 
+  /** @param from the revision that is changed. @returns false where the rule is at another by now, or gone */
+  async changeRule({ tenant, id, rule }: StoredAlertRule, from: number): Promise<boolean> {
+    const sql = `UPDATE alert_rules SET rule = ?3
+      WHERE tenant = ?1 AND id = ?2 AND is_deleted = 0 AND ${REVISION} = ?4`;
+    const text = JSON.stringify(rule);
+    return (await this.#run("changing an alert rule", sql, tenant, id, text, from)).meta.changes > 0;
+  }
+
+  /** A rule that is there without a row. @returns as {@link changeRule} */
+  async changeDefaultRule(
+    { tenant, id, rule, createdAt, createdBy }: StoredAlertRule,
+    from: number,
+  ): Promise<boolean> {
+    const sql = `INSERT INTO alert_rules (tenant, id, rule, created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5)
+      ON CONFLICT (tenant, id) DO UPDATE SET rule = excluded.rule WHERE is_deleted = 0 AND ${REVISION} = ?6`;
+    const values = [tenant, id, JSON.stringify(rule), createdAt, createdBy, from];
+    return (await this.#run("changing an alert rule", sql, ...values)).meta.changes > 0;
+  }
+
+  /** Why a rule cannot be judged; null: it can. Of a revision that is no more nothing is told. */
+  async noteFault(tenant: string, id: string, revision: number, fault: object | null): Promise<void> {
+    const sql = `UPDATE alert_rules
+      SET rule = CASE WHEN ?4 IS NULL THEN json_remove(rule, '$.fault') ELSE json_set(rule, '$.fault', json(?4)) END
+      WHERE tenant = ?1 AND id = ?2 AND is_deleted = 0 AND ${REVISION} = ?3`;
+    const text = fault && JSON.stringify(fault);
+    await this.#run("noting the fault of an alert rule", sql, tenant, id, revision, text);
+  }
+
   /** It stays until its alerts are resolved. @returns false where there is none */
   async deleteRule(tenant: string, id: string): Promise<boolean> {
     const sql = `UPDATE alert_rules SET is_deleted = 1 WHERE tenant = ?1 AND id = ?2 AND is_deleted = 0`;
@@ -77,7 +108,8 @@ export class D1Alerts {
     deletedBy: string,
   ): Promise<boolean> {
     const sql = `INSERT INTO alert_rules (tenant, id, rule, created_at, created_by, is_deleted)
-      VALUES (?1, ?2, '{}', ?3, ?4, 1) ON CONFLICT DO NOTHING`;
+      VALUES (?1, ?2, '{}', ?3, ?4, 1)
+      ON CONFLICT (tenant, id) DO UPDATE SET rule = excluded.rule, is_deleted = 1 WHERE is_deleted = 0`;
     const values = [tenant, id, deletedAt, deletedBy];
     return (await this.#run("deleting an alert rule", sql, ...values)).meta.changes > 0;
   }

@@ -98,6 +98,11 @@ export const reasons = {
     title: "The group is at something else",
     mend: "GET /api/v1/admin/groups tells at what: wait until it is done, or cancel it.",
   },
+  rule_changed: {
+    status: 409,
+    title: "The alert rule was changed meanwhile",
+    mend: "GET the rule again, and send your change with the `revision` that it has now.",
+  },
   idempotency_conflict: {
     status: 422,
     title: "The Idempotency-Key was used for another body",

@@ -76,6 +76,56 @@ describe("weir alerts", () => {
     expect((await weir("list")).stdout).toBe("Nothing is pending or firing.\n");
   });
 
+  it("changes a rule by what is named, and disables and enables it", async () => {
+    const made = await weir("rule", "create", "Hot", "cpu > 80 for 5m", "--summary", "{{value}} %", "--json");
+    const { id } = alertRuleShape.parse(jsonOf(made));
+    const edited = await weir(
+      "rule",
+      "edit",
+      id,
+      "--expr",
+      "cpu > 90",
+      "--severity",
+      "critical",
+      "--repeat",
+      "1h",
+    );
+    expect(edited).toMatchObject({ code: 0, stdout: `${id} (Hot): revision 2\n`, stderr: "" });
+    const rule = async () => {
+      const rules = alertRuleShape.array().parse(jsonOf(await weir("rules", "--json")));
+      return rules.find((one) => one.id === id);
+    };
+    expect(await rule()).toMatchObject({
+      expr: "cpu > 90",
+      for: "5m",
+      severity: "critical",
+      repeat_interval: "1h",
+      annotations: { summary: "{{value}} %" },
+    });
+    expect((await weir("rule", "edit", id, "--summary", "hot", "--notifier", "n1", "--for", "1m")).code).toBe(
+      0,
+    );
+    expect(await rule()).toMatchObject({ for: "1m", annotations: { summary: "hot" }, notifiers: ["n1"] });
+    expect((await weir("rule", "edit", id, "--all-notifiers", "--revision", "3")).code).toBe(0);
+    expect(await rule()).toMatchObject({ notifiers: null, revision: 4 });
+    expect(await weir("rule", "edit", id, "--name", "x", "--revision", "3")).toMatchObject({
+      code: 1,
+      stderr: /`revision` is 4 by now/,
+    });
+    expect((await weir("rule", "disable", id)).stdout).toBe(`${id} (Hot): disabled\n`);
+    expect((await weir("rules")).stdout).toMatch(new RegExp(`NOT JUDGED\n(.*\n)*${id}.* disabled\n`));
+    expect((await weir("rule", "enable", id)).stdout).toBe(`${id} (Hot): enabled\n`);
+    expect((await weir("rules")).stdout).not.toContain("NOT JUDGED");
+    for (const args of [
+      [],
+      ["--notifier", "n1", "--all-notifiers"],
+      ["--revision", "2"],
+      ["--revision", "x", "--name", "y"],
+    ])
+      expect((await weir("rule", "edit", id, ...args)).code, args.join(" ")).toBe(2);
+    await weir("rule", "delete", id);
+  });
+
   it("tells where an expression is wrong", async () => {
     const ran = await weir("rule", "create", "x", "p75(latency, 5m) > 1");
     expect(ran).toMatchObject({ code: 1, stdout: "" });
@@ -89,6 +139,13 @@ describe("weir alerts", () => {
       code: 2,
       stderr: /exclude each other/,
     });
+  });
+
+  it("changes the deployment's defaults", async () => {
+    const edit = ["rule", "edit", "default-lag", "--deployment", "--expr", "lag() > 500", "--for", "2m"];
+    expect((await weir(...edit)).stdout).toBe("default-lag (Consumer lag): revision 2\n");
+    const { stdout } = await weir("rules", "--deployment");
+    expect(stdout).toMatch(/default-lag +Consumer lag +warning +2m +4h +lag\(\) > 500\n/);
   });
 
   it("silences for a span, and ends it", async () => {

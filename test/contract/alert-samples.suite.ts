@@ -62,6 +62,13 @@ export function alertSamplesSuite(name: string, open: () => AlertSamplesUnderTes
       ]);
     });
 
+    it("keeps a rule that began anew apart from what it was", async () => {
+      await store.apply([sample(5, 90)], 1_000);
+      await store.apply([sample(6, 10, { rule: "r@2" }), sample(7, 99)], 1_000);
+      expect(await store.of(tenant, ["r@2"], 10)).toEqual([sample(6, 10, { rule: "r@2" })]);
+      expect(await store.of(tenant, ["r"], 10)).toEqual([sample(7, 99)]);
+    });
+
     it("does not depend on order or batches", async () => {
       const point = fc.record({
         nanos: fc.integer({ min: 0, max: 4 }),

@@ -313,6 +313,9 @@ export function retentionSuite(name: string, open: () => Promise<RetainingStore>
       const source = { ...id, incarnation: 0, epoch: 0 };
       const due = await store.stream.dueWindows(source, Number.MAX_SAFE_INTEGER, 10);
       expect(due.map(({ startMs }) => dayOf(startMs) - day)).toEqual([1]);
+      // Nor is anything told as due that lies in a day which is gone: a reader would look for it again and again.
+      const { nextDueMs } = await store.stream.windowHorizon(source);
+      expect(nextDueMs).toBe(window(day + 1).dueMs);
       expect(await store.stream.rawFloorDay()).toBe(day + 2);
     });
 

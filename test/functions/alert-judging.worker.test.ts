@@ -3,11 +3,12 @@
 import { abortAllDurableObjects, createExecutionContext, env, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { sendAlerts } from "../../functions/alert-delivery.ts";
-import { alertObserver } from "../../functions/alert-rules.ts";
+import { alertObserver, judgedRules } from "../../functions/alert-rules.ts";
 import { alertOwnerOf, judgeTenant, wakeAlerts, type TickResult } from "../../functions/alert-tick.ts";
 import type { Alert, Notification } from "../../lib/alerts/alert.ts";
+import { changedRule, mergedRule } from "../../lib/alerts/change-rule.ts";
 import { ProduceLatency } from "../../lib/alerts/produce-latency.ts";
-import { DEPLOYMENT } from "../../lib/alerts/rule.ts";
+import { DEPLOYMENT, newRuleShape, samplesId, type RuleChange } from "../../lib/alerts/rule.ts";
 import { sampleStatements } from "../../lib/storage/d1-alert-samples.ts";
 import { D1AlertState } from "../../lib/storage/d1-alert-state.ts";
 import { D1Alerts } from "../../lib/storage/d1-alerts.ts";
@@ -39,13 +40,28 @@ async function addNotifier(url = HOOK): Promise<string> {
   return id;
 }
 
-/** As the group `alerting` commits it. */
-async function observed(minute: number, value: number, host = "a"): Promise<void> {
+/** As PATCH does it. */
+async function changeRule(change: RuleChange, minute: number): Promise<void> {
+  const rule = (await judgedRules(env, tenant)).find(({ id }) => id === ruleId);
+  if (!rule) throw new Error("no such rule");
+  const merged = newRuleShape.parse(mergedRule(rule, change));
+  const kept = changedRule(rule, merged, new Date(T0 + minute * MINUTE).toISOString(), "k");
+  const row = { tenant, id: ruleId, rule: kept, createdAt: "", createdBy: "", isDeleted: false };
+  expect(await alerts.changeRule(row, rule.revision)).toBe(true);
+}
+
+/** As the group `alerting` commits it. @param limit of the rule @param revision of the rule that it is sampled for */
+async function observed(
+  minute: number,
+  value: number,
+  host = "a",
+  { limit = 80, revision = 1 } = {},
+): Promise<void> {
   const time = `${T0 + minute * MINUTE}000000`;
-  const isViolated = value > 80;
+  const isViolated = value > limit;
   const sample = {
     tenant,
-    rule: ruleId,
+    rule: samplesId({ id: ruleId, sampled: revision }),
     series: host.padEnd(32, "0"),
     name: "cpu",
     labels: { host },
@@ -182,6 +198,139 @@ describe("a judgement", () => {
   it("of the deployment stays quiet on a deployment that is well", async () => {
     const result = await tick(0, DEPLOYMENT);
     expect(result).toMatchObject({ transitions: 0, hasRules: true });
+  });
+});
+
+describe("a rule that is changed", () => {
+  const told = async (minute: number) =>
+    (await send(minute, taken)).map(
+      ({ body }) => `${body.status} ${body.alerts.map(({ expr }) => expr).join()}`,
+    );
+
+  it("ends what it found before, once, and begins anew with samples of its own", async () => {
+    await addNotifier();
+    await observed(0, 90);
+    // A spike that no judgement has seen yet.
+    await observed(0.5, 85, "b");
+    await tick(0);
+    expect(await told(0)).toEqual(["firing cpu > 80,cpu > 80"]);
+    await changeRule({ expr: "cpu > 95" }, 1);
+    // Whoever read the rules before the change samples for what it asked then.
+    await observed(1, 99, "c");
+    const racing = await Promise.all(Array.from({ length: 5 }, () => tick(1)));
+    expect(racing.filter(({ outcome }) => outcome === "recorded")).toHaveLength(1);
+    expect(await told(1)).toEqual(["resolved cpu > 95,cpu > 95"]);
+    expect(await tick(1.5)).toMatchObject({ transitions: 0 });
+    await observed(2, 90, "a", { limit: 95, revision: 2 });
+    await observed(2, 96, "b", { limit: 95, revision: 2 });
+    expect(await tick(2)).toMatchObject({ transitions: 1 });
+    expect(await told(2)).toEqual(["firing cpu > 95"]);
+    expect(await tick(3)).toMatchObject({ outcome: "unchanged" });
+    expect((await history()).map(({ state, labels }) => `${labels["host"]} ${state}`).toSorted()).toEqual([
+      "a firing",
+      "a resolved",
+      "b firing",
+      "b firing",
+      "b resolved",
+    ]);
+  });
+
+  it("in what it does not ask goes on with its alerts", async () => {
+    await addNotifier();
+    await observed(0, 90);
+    await tick(0);
+    expect(await send(0, taken)).toHaveLength(1);
+    await changeRule({ severity: "critical", name: "Hot", for: "30m", repeat_interval: "1m" }, 1);
+    expect(await tick(1)).toMatchObject({ transitions: 0 });
+    expect((await send(1, taken)).map(({ body }) => body)).toMatchObject([
+      { status: "firing", severity: "critical", name: "Hot" },
+    ]);
+  });
+
+  it("so that it is disabled ends its alerts, and is not looked at until it is enabled", async () => {
+    await addNotifier();
+    await observed(0, 90);
+    await tick(0);
+    await changeRule({ enabled: false }, 1);
+    expect(await tick(1)).toMatchObject({ transitions: 1 });
+    expect(await told(1)).toEqual(["firing cpu > 80", "resolved cpu > 80"]);
+    expect(await tick(2)).toMatchObject({ outcome: "unchanged" });
+    const off = await alertObserver({ ...env });
+    const record = { timestamp: "2026-11-21T10:00:00.000Z", name: "cpu", value: 90, labels: { host: "a" } };
+    const rows = { metrics: [{ tenant, offset: 0, index: 0, record }], logs: [], events: [], traces: [] };
+    expect(off.samplesOf(rows)).toEqual([]);
+    await changeRule({ enabled: true }, 3);
+    expect(await tick(3)).toMatchObject({ transitions: 0 });
+    const on = await alertObserver({ ...env });
+    expect(on.samplesOf(rows)).toMatchObject([{ rule: `${ruleId}@3` }]);
+    await observed(4, 90, "a", { revision: 3 });
+    expect(await tick(4)).toMatchObject({ transitions: 1 });
+  });
+
+  it("while it is deleted is not there", async () => {
+    const [rule] = await judgedRules(env, tenant);
+    await alerts.deleteRule(tenant, ruleId);
+    const row = { tenant, id: ruleId, rule: {}, createdAt: "", createdBy: "", isDeleted: false };
+    expect(await alerts.changeRule(row, rule?.revision ?? 0)).toBe(false);
+  });
+});
+
+describe("a rule that cannot be judged", () => {
+  const faultOf = async (id: string, whose = tenant) =>
+    (await judgedRules(env, whose)).find((one) => one.id === id)?.fault;
+  /** How often a row of this tenant's rules was written meanwhile. */
+  async function writesDuring(work: () => Promise<unknown>): Promise<number> {
+    const noting = vi.spyOn(D1Alerts.prototype, "noteFault");
+    await work();
+    const writes = noting.mock.calls.length;
+    noting.mockRestore();
+    return writes;
+  }
+
+  beforeEach(() => void vi.spyOn(console, "warn").mockImplementation(() => undefined));
+
+  it("says why and since when, written once, until it can be", async () => {
+    const id = await addRule({ expr: "sum(cpu, 5m) > 1" });
+    const hourly = { ...env, WINDOWS: "1h" };
+    expect(await writesDuring(() => tick(0, tenant, hourly))).toBe(1);
+    const fault = {
+      message: "no window of WINDOWS divides its span; take another span",
+      since: new Date(T0).toISOString(),
+    };
+    expect(await faultOf(id)).toEqual(fault);
+    expect(await faultOf(ruleId)).toBeUndefined();
+    expect(await writesDuring(() => tick(1, tenant, hourly))).toBe(0);
+    expect(await faultOf(id)).toEqual(fault);
+    expect(await writesDuring(() => tick(2))).toBe(1);
+    expect(await faultOf(id)).toBeUndefined();
+    expect(await writesDuring(() => tick(3))).toBe(0);
+  });
+
+  it("says nothing of what lies behind Weir where the storage refuses", async () => {
+    const failing = new Proxy(env.DB, {
+      get(db, name) {
+        if (name !== "prepare") return Reflect.get(db, name) as unknown;
+        return (sql: string) => {
+          if (sql.includes("FROM alert_samples")) throw new Error("secret-host:5432 refused");
+          return db.prepare(sql);
+        };
+      },
+    });
+    await observed(0, 90);
+    await tick(0, tenant, { ...env, DB: failing });
+    expect((await faultOf(ruleId))?.message).toBe("the storage did not answer; it is tried again");
+    expect(await tick(1)).toMatchObject({ transitions: 1 });
+    expect(await faultOf(ruleId)).toBeUndefined();
+  });
+
+  it("forgets why once it is changed, and takes no fault of what it was", async () => {
+    const [before] = await judgedRules(env, tenant);
+    await alerts.noteFault(tenant, ruleId, 1, { message: "no", since: "2026-11-21T10:00:00.000Z" });
+    expect(await faultOf(ruleId)).toBeDefined();
+    await changeRule({ expr: "cpu > 90" }, 1);
+    expect(await faultOf(ruleId)).toBeUndefined();
+    await alerts.noteFault(tenant, ruleId, before?.revision ?? 0, { message: "old", since: "" });
+    expect(await faultOf(ruleId)).toBeUndefined();
   });
 });
 
@@ -345,6 +494,81 @@ describe("the owner", () => {
     const off = { ...env, ALERTING: "off" };
     await wakeAlerts(off);
     expect(await runDurableObjectAlarm(alertOwnerOf(env, tenant))).toBe(false);
+  });
+});
+
+describe("the ends of logs", () => {
+  /** What was asked of Kafka, beside how many partitions there are. */
+  async function askedBy(work: () => Promise<unknown>): Promise<string[]> {
+    const asked: string[] = [];
+    const real = globalThis.fetch;
+    const spy = vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+      const { hostname, pathname, search } = new URL(input instanceof Request ? input.url : String(input));
+      const isCount = search.includes(`offset=${Number.MAX_SAFE_INTEGER}`);
+      if (hostname === "kafka.test" && !isCount) asked.push(pathname);
+      return await real(input, init);
+    });
+    await work();
+    spy.mockRestore();
+    return asked;
+  }
+  const setDefault = async (rule: object) => {
+    const row = {
+      tenant: DEPLOYMENT,
+      id: "default-lag",
+      rule,
+      createdAt: "",
+      createdBy: "",
+      isDeleted: false,
+    };
+    expect(await alerts.changeDefaultRule(row, 1)).toBe(true);
+  };
+
+  it("are asked for once each, whatever rules look at the lag, and not at all where none does", async () => {
+    for (const signal of ["logs", "metrics", "events", "traces"]) await makeTopic(`${signal}.raw`);
+    const id = crypto.randomUUID().slice(0, 8);
+    const lag = { tenant: DEPLOYMENT, id, rule: { name: "Lag", expr: "lag() > 1" } };
+    await alerts.addRule({ ...lag, createdAt: "", createdBy: "", isDeleted: false }, 100);
+    // A proxy that does not tell ends is searched from where readers are, which here is nowhere.
+    await env.DB.prepare("DELETE FROM offsets").run();
+    // What detects the proxy is asked once.
+    await tick(0, DEPLOYMENT);
+    const asked = await askedBy(() => tick(1, DEPLOYMENT));
+    expect(asked.toSorted()).toEqual(
+      ["events", "logs", "metrics", "traces"].flatMap((signal) =>
+        [0, 1, 2].map((partition) => `/topics/${signal}.raw/partitions/${partition}/records`),
+      ),
+    );
+    await alerts.deleteRule(DEPLOYMENT, id);
+    await setDefault({ enabled: false, revision: 2 });
+    expect(await askedBy(() => tick(2, DEPLOYMENT))).toEqual([]);
+    await env.DB.prepare("DELETE FROM alert_rules WHERE tenant = ?").bind(DEPLOYMENT).run();
+  });
+
+  it("that cannot be had resolve nothing, and the rule says so", async () => {
+    vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const store = createD1StreamStore(env.DB);
+    const place = { group: "weir-storage", topic: "events.raw", partition: 0 };
+    await store.commit(
+      partitionCommit(place, { next: positionAt(0), rawFloorDay: await store.rawFloorDay() }),
+    );
+    await makeTopic("events.raw");
+    await setDefault({ expr: "lag(weir-storage) >= 0", revision: 2 });
+    expect(await tick(0, DEPLOYMENT)).toMatchObject({ transitions: 1 });
+    const away = { ...env, KAFKA_REST_URL: "http://127.0.0.1:9" };
+    expect(await tick(1, DEPLOYMENT, away)).toMatchObject({ transitions: 0 });
+    const lag = async () => (await judgedRules(env, DEPLOYMENT)).find(({ id }) => id === "default-lag");
+    expect(await lag()).toMatchObject({
+      expr: "lag(weir-storage) >= 0",
+      fault: {
+        message: expect.stringMatching(/^not all ends of logs/) as string,
+        since: new Date(T0 + MINUTE).toISOString(),
+      },
+    });
+    await tick(2, DEPLOYMENT);
+    expect((await lag())?.fault).toBeUndefined();
+    await env.DB.prepare("DELETE FROM alert_rules WHERE tenant = ?").bind(DEPLOYMENT).run();
   });
 });
 

@@ -118,6 +118,106 @@ describe("rules", () => {
     });
   });
 
+  describe("are changed in place", () => {
+    const patch = async (id: string, change: object, as = key, query = "") =>
+      await ask("PATCH", `${PATH}/rules/${id}${query}`, as, JSON.stringify(change));
+    const make = async (fields: object = {}) =>
+      await read(await post("/rules", { name: "CPU", expr: "cpu > 80", ...fields }), alertRuleShape, 201);
+
+    it("by what is named", async () => {
+      const made = await make({ for: "5m", annotations: { summary: "hot" } });
+      expect(made).toMatchObject({ revision: 1, enabled: true, updated_at: made.created_at });
+      const change = { expr: "cpu > 90", severity: "critical", notifiers: ["n1"], repeat_interval: "1h" };
+      const changed = await read(await patch(made.id, change), alertRuleShape);
+      expect(changed).toEqual({ ...made, ...change, revision: 2, updated_at: changed.updated_at });
+      expect(Date.parse(changed.updated_at)).toBeGreaterThanOrEqual(Date.parse(made.updated_at));
+      const off = await read(await patch(made.id, { enabled: false, notifiers: null }), alertRuleShape);
+      expect(off).toMatchObject({ enabled: false, notifiers: null, revision: 3 });
+      expect(await get("/rules", alertRuleShape)).toEqual([off]);
+      // What is so already is no change.
+      expect(await read(await patch(made.id, { enabled: false }), alertRuleShape)).toEqual(off);
+    });
+
+    it("by two at once, and neither undoes the other", async () => {
+      const { id } = await make();
+      const responses = await Promise.all([
+        patch(id, { name: "Hot" }),
+        patch(id, { severity: "critical" }),
+        patch(id, { expr: "cpu > 95" }),
+      ]);
+      expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
+      const [rule] = await get("/rules", alertRuleShape);
+      expect(rule).toMatchObject({ name: "Hot", severity: "critical", expr: "cpu > 95", revision: 4 });
+    });
+
+    it("once by those who both saw one revision", async () => {
+      const { id } = await make();
+      const responses = await Promise.all([
+        patch(id, { name: "A", revision: 1 }),
+        patch(id, { name: "B", revision: 1 }),
+      ]);
+      expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+      const refused = responses.find(({ status }) => status === 409) as Response;
+      expect(await problemOf(refused)).toMatchObject({
+        status: 409,
+        code: "rule_changed",
+        detail: /^`revision` is 2 by now, since .*; read the rule again\.$/,
+      });
+    });
+
+    it("only to what could be made", async () => {
+      const { id } = await make();
+      for (const [change, path] of [
+        [{ expr: "cpu >" }, "expr"],
+        [{ expr: "lag() > 1" }, "expr"],
+        [{ expr: "avg(cpu, 7s) > 1" }, "expr"],
+        [{ name: "" }, "name"],
+        [{ tenant: "x" }, "tenant"],
+        [{ revision: 0 }, "revision"],
+      ] as const)
+        expect(await problemOf(await patch(id, change))).toMatchObject({ status: 400, errors: [{ path }] });
+      expect(await problemOf(await patch("none", { name: "x" }))).toMatchObject({ status: 404 });
+      await read(await ask("DELETE", `${PATH}/rules/${id}`), alertRuleShape);
+      expect(await problemOf(await patch(id, { name: "x" }))).toMatchObject({ status: 404 });
+    });
+
+    it("by administrators of the tenant, and by operators", async () => {
+      const { id } = await make();
+      const reader = await storeKey(owner.tenant, ["query"]);
+      const stranger = await storeKey(newTenant().tenant, ["admin"]);
+      const query = `?tenant=${owner.tenant}`;
+      expect((await patch(id, { name: "x" }, reader)).status).toBe(403);
+      expect((await patch(id, { name: "x" }, stranger)).status).toBe(404);
+      expect((await patch(id, { name: "x" }, stranger, query)).status).toBe(403);
+      const foreign = await storeKey(newTenant().tenant, ["operator"]);
+      expect((await patch(id, { name: "x" }, foreign)).status).toBe(404);
+      const changed = await read(await patch(id, { name: "x" }, foreign, query), alertRuleShape);
+      expect(changed).toMatchObject({ id, tenant: owner.tenant, name: "x" });
+    });
+
+    it("if they are defaults, too, and are deleted then as before", async () => {
+      const query = "?tenant=_deployment";
+      const id = "default-spill";
+      expect((await patch(id, { enabled: false })).status).toBe(404);
+      expect((await patch(id, { enabled: false }, key, query)).status).toBe(403);
+      const responses = await Promise.all([
+        patch(id, { expr: "spill_age() > 10m", revision: 1 }, operator, query),
+        patch(id, { severity: "info", revision: 1 }, operator, query),
+      ]);
+      expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+      const changed = await read(await patch(id, { name: "Away" }, operator, query), alertRuleShape);
+      expect(changed).toMatchObject({ name: "Away", revision: 3, created_by: "weir", tenant: "_deployment" });
+      const listed = await get(`/rules${query}`, alertRuleShape, operator);
+      expect(listed.find((one) => one.id === id)).toEqual(changed);
+      expect(listed.filter((one) => one.id === id)).toHaveLength(1);
+      const path = `${PATH}/rules/${id}${query}`;
+      await read(await ask("DELETE", path, operator), alertRuleShape);
+      expect((await ask("GET", path, operator)).status).toBe(404);
+      expect((await patch(id, { name: "x" }, operator, query)).status).toBe(404);
+      await env.DB.prepare("DELETE FROM alert_rules WHERE id = ?").bind(id).run();
+    });
+  });
+
   it("are at most a hundred", async () => {
     await env.DB.prepare(
       `INSERT INTO alert_rules (tenant, id, rule, created_at, created_by)
@@ -162,6 +262,7 @@ describe("rules", () => {
       (await read(await post("/rules/test", { name: "x", expr: "p95(cpu, 5m) > 80" }), testedRuleShape))
         .results,
     ).toEqual([]);
+    expect(tried.error).toBeNull();
     expect(await get("/rules", alertRuleShape)).toEqual([]);
   });
 

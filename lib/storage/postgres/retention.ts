@@ -31,6 +31,9 @@ const EXPIRE = `WITH gone AS (DELETE FROM day_rows WHERE kind = $1 AND day = $2:
       AND ledger.signal = $3)
   SELECT coalesce(sum(stored), 0) AS records FROM gone`;
 
+/** Whoever looks for windows that are due would look for them in a partition that is gone. */
+const FORGET_DUE = "DELETE FROM due_days WHERE day = $1::integer";
+
 const DROP_DEAD = `WITH dropped AS (DELETE FROM dead_letters WHERE (source, partition, "offset", idx, group_id) IN
     (SELECT source, partition, "offset", idx, group_id FROM dead_letters WHERE dlq_timestamp < $1
       ORDER BY dlq_timestamp LIMIT $2::integer) RETURNING 1)
@@ -74,7 +77,8 @@ export function createPostgresRetentionStore(connections: PostgresConnections): 
         await run(BE_BRIEF);
         // The table before its partition, as all who use it do. Whoever wrote to the day has ended then, and is counted.
         await run(`LOCK TABLE ONLY ${kind} IN ACCESS EXCLUSIVE MODE`);
-        const [moved] = kind === "windows" ? [] : await run(EXPIRE, [kind, day, SIGNAL_OF[kind]]);
+        const [moved] =
+          kind === "windows" ? await run(FORGET_DUE, [day]) : await run(EXPIRE, [kind, day, SIGNAL_OF[kind]]);
         await run(`DROP TABLE IF EXISTS ${partitionName(kind, day)}`);
         return { outcome: { kind, day, records: Number(moved?.records ?? 0) }, isKept: true };
       });

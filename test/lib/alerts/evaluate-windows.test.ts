@@ -39,14 +39,15 @@ function row(
   return { series: JSON.stringify(labels), labels, startMs: at(minute), state: encodePartial(partial) };
 }
 
-function judged(text: string, rows: WindowOfSeries[], nowMs = NOW) {
+function evaluated(text: string, rows: WindowOfSeries[], nowMs = NOW) {
   const { expression, subject } = read(text);
   const plan = planWindows(subject, DEFINITIONS, nowMs);
   if (!plan) throw new Error("no plan");
   // As the store answers.
   const found = rows.filter(({ startMs }) => startMs >= plan.fromMs && startMs < plan.toMs);
-  return evaluateWindows(expression, subject, plan, found, true).observations;
+  return evaluateWindows(expression, subject, plan, found, true);
 }
+const judged = (...args: Parameters<typeof evaluated>) => evaluated(...args).observations;
 
 const planOf = (text: string, nowMs = NOW) => planWindows(read(text).subject, DEFINITIONS, nowMs);
 
@@ -139,5 +140,40 @@ describe("a rule on windows", () => {
   it("says nothing of a series without such a figure", () => {
     expect(judged("rate(latency, 5m) >= 0", [row(605, a, [1, 2])])).toEqual([]);
     expect(judged("avg(latency, 5m) >= 0", [row(601, a, [1])])).toEqual([]);
+  });
+});
+
+describe("what goes by one kind of metric", () => {
+  const gauge = row(605, { host: "a" }, [1, 2]);
+  const counter = row(605, { host: "b" }, [1, 2], "counter");
+  const partial = emptyPartial(0);
+  fold(partial, {
+    time: { ms: at(605), ns: 0 },
+    offset: 0,
+    index: 0,
+    value: { kind: "distribution", count: 1, sum: 1, bins: [[1, 1]] },
+  });
+  const histogram = { series: "h", labels: {}, startMs: at(605), state: encodePartial(partial) };
+
+  it.each([
+    ["rate(m, 5m) > 1", [gauge], /^rate\(\) is of counters/],
+    ["increase(m, 5m) > 1", [gauge, histogram], /^increase\(\) is of counters/],
+    ["last(m, 5m) > 1", [histogram], /^last\(\) is of numbers/],
+  ])("%s says so where there is none of that kind", (text, rows, message) => {
+    expect(evaluated(text, rows)).toMatchObject({
+      observations: [],
+      fault: expect.stringMatching(message) as string,
+    });
+  });
+
+  it.each([
+    ["rate(m, 5m) > 1", [gauge, counter]],
+    // One point alone has no increase, and yet it is a counter.
+    ["increase(m, 5m) > 1", [row(605, {}, [1], "counter")]],
+    ["last(m, 5m) > 1", [histogram, gauge]],
+    ["p95(m, 5m) > 1", [histogram]],
+    ["rate(m, 5m) > 1", []],
+  ])("%s says nothing where there is, or where there is nothing at all", (text, rows) => {
+    expect(evaluated(text, rows)).not.toHaveProperty("fault");
   });
 });

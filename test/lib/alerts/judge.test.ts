@@ -162,6 +162,54 @@ describe("a judgement", () => {
     expect(world.instances).toEqual([]);
   });
 
+  it("ends what a rule found that asked something else, once, and then begins anew", () => {
+    const world = new World();
+    world.tick(0, { a: 90, b: 90 });
+    world.rules = [ruleWith({ revision: 2, begun: 2 })];
+    // Even while nothing is known of what it asks now.
+    const changed = world.tick(1, { observations: [], isComplete: false });
+    expect(changed.transitions.map(({ state }) => state)).toEqual(["resolved", "resolved"]);
+    expect(toldOf(changed)).toEqual(["resolved: a resolved, b resolved"]);
+    const anew = world.tick(2, { a: 90 });
+    expect(anew.transitions).toMatchObject([{ state: "firing", labels: { host: "a" } }]);
+    expect(toldOf(anew)).toEqual(["firing: a firing"]);
+    expect(world.instances).toMatchObject([{ labels: { host: "a" }, begun: 2 }]);
+    expect(isEmpty(world.tick(3, { a: 90 }))).toBe(true);
+    const ids = [...changed.transitions, ...anew.transitions].map(({ id }) => id);
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  it("ends what is pending as well, whatever the new question comes to", () => {
+    const world = new World();
+    world.rules = [ruleWith({ for: "5m" })];
+    world.tick(0, { a: 90 });
+    world.rules = [ruleWith({ for: "5m", begun: 2 })];
+    expect(world.tick(1, { a: 90 }).transitions).toMatchObject([{ state: "inactive" }]);
+    expect(world.tick(2, { a: 90 }).transitions).toMatchObject([{ state: "pending" }]);
+    expect(world.tick(6, { a: 90 }).transitions).toEqual([]);
+    expect(world.tick(7, { a: 90 }).transitions).toMatchObject([{ state: "firing" }]);
+  });
+
+  it("goes on where a rule was changed that asks the same", () => {
+    const world = new World();
+    world.tick(0, { a: 90 });
+    world.rules = [ruleWith({ revision: 2, severity: "critical", for: "1h", repeat_interval: "1m" })];
+    const later = world.tick(1, { a: 90 });
+    expect(later.transitions).toEqual([]);
+    expect(toldOf(later)).toEqual(["firing: a firing"]);
+  });
+
+  it("resolves the alerts of a rule that is disabled, and keeps it", () => {
+    const world = new World();
+    world.tick(0, { a: 90 });
+    world.rules = [ruleWith({ enabled: false })];
+    const first = world.tick(1, { a: 90 });
+    expect(toldOf(first)).toEqual(["resolved: a resolved"]);
+    expect(isEmpty(world.tick(2, { a: 90 }))).toBe(true);
+    expect(world.rules).toHaveLength(1);
+    expect(world.tick(62, undefined).forgotten).toHaveLength(1);
+  });
+
   it("goes to the notifiers that the rule names", () => {
     const world = new World();
     world.notifiers = ["n1", "n2", "n3"];

@@ -8,7 +8,7 @@ import { MemoryAlertSamples } from "../../../lib/storage/memory-alert-samples.ts
 function rule(tenant: string, id: string, text: string) {
   const parsed = parseExpression(text);
   if (!parsed.ok) throw new Error(parsed.error.message);
-  return { tenant, id, expression: parsed.value };
+  return { tenant, id, sampled: 1, expression: parsed.value };
 }
 
 const RULES = [
@@ -41,6 +41,12 @@ describe("observing", () => {
     expect(store.of("acme", ["gone"], 10)).toMatchObject([{ value: 20, violatedTime: null }]);
     expect(store.of("acme", ["window", "web"], 10)).toEqual([]);
     expect(store.of("other", ["hot"], 10)).toEqual([]);
+  });
+
+  it("keeps what it sees for a rule that began anew apart from what was before", () => {
+    const anew = { ...rule("acme", "hot", "cpu > 99"), sampled: 3 };
+    const sampled = observe([anew]).samplesOf([row(1, 90)]);
+    expect(sampled).toMatchObject([{ rule: "hot@3", value: 90, violatedTime: null }]);
   });
 
   it("looks at labels, and leaves out what is no number", () => {

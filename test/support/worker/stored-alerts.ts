@@ -60,16 +60,17 @@ export function alertWalls(ask: Ask): Record<string, Reads | Writes> {
       expect(await rowsOf(tenant)).toEqual(before);
     },
   });
-  const leavesAlone = (path: string, idOf: (owner: StoredTenant) => string) => ({
+  const leavesAlone = (path: string, idOf: (owner: StoredTenant) => string, change?: object) => ({
     async writes(owner: StoredTenant, key: string) {
       const before = await rowsOf(owner.tenant);
       for (const [query, status] of [
         ["", 404],
         [`?tenant=${owner.tenant}`, 403],
-      ] as const)
-        expect(await problemOf(await ask("DELETE", `${path}/${idOf(owner)}${query}`, key))).toMatchObject({
-          status,
-        });
+      ] as const) {
+        const body = change && JSON.stringify(change);
+        const response = await ask(body ? "PATCH" : "DELETE", `${path}/${idOf(owner)}${query}`, key, body);
+        expect(await problemOf(response)).toMatchObject({ status });
+      }
       expect(await rowsOf(owner.tenant)).toEqual(before);
     },
   });
@@ -96,6 +97,9 @@ export function alertWalls(ask: Ask): Record<string, Reads | Writes> {
       name: "mine",
       kind: "slack",
       url: "https://hooks.example.com/x",
+    }),
+    "PATCH /api/v1/alerts/rules/:id": leavesAlone("/api/v1/alerts/rules", (owner) => alertIds(owner).rule, {
+      enabled: false,
     }),
     "DELETE /api/v1/alerts/rules/:id": leavesAlone("/api/v1/alerts/rules", (owner) => alertIds(owner).rule),
     "DELETE /api/v1/alerts/silences/:id": leavesAlone(

@@ -13,6 +13,7 @@ import { reject, type Rejection } from "../telemetry/result.ts";
 import { validateRecord, type NativeSignal, type RecordOf, type Signal } from "../telemetry/signal.ts";
 import type { JsonObject, JsonValue } from "../telemetry/json-value.ts";
 import { utf8Bytes } from "../telemetry/text.ts";
+import { textOfMs } from "./late.ts";
 import { deadMessage, deadRecord, faultOf, MAX_ROW_BYTES, stringify, type Fault } from "./dead-letter.ts";
 
 export interface DecodeContext {
@@ -61,6 +62,12 @@ export interface DecodedMessage {
 
 /** More faults than this in one message, and the message is kept once, whole, instead of a row for each. */
 const MAX_DEAD_PER_MESSAGE = 100;
+
+/**
+ * How far ahead of the clock a record's time may be when it is read. The edge allows minutes; what others wrote to the
+ * topic may be off by more, but each day ahead is a table that no retention comes to, and a newest value that stays so.
+ */
+const MAX_AHEAD_MS = 86_400_000;
 
 /** A row's place, and the names of its fields. */
 const ROW_CHARS = 100;
@@ -162,7 +169,7 @@ function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Fault
     if (context.signal === "traces")
       return reject("wrong_type", "", "is JSON; spans are read as OTLP protobuf").error;
     const times = { receivedMs: context.nowMs, enforceTimeRange: false, labels: { input: {}, kept: {} } };
-    readRecords(decoded, context.signal, read.value.records, times, faults);
+    readRecords(decoded, context.signal, read.value.records, times, faults, context.nowMs);
     return undefined;
   }
   const { tenant, signal, batch, attempt = 0, received, indices, entries } = read.value.envelope;
@@ -171,7 +178,7 @@ function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Fault
   decoded.signal = signal;
   decoded.origin = { batch, attempt, receivedMs, indices };
   const times = { receivedMs, enforceTimeRange: false, isKept: true, labels: { input: {}, kept: {} } };
-  readRecords(decoded, signal, entries, times, faults);
+  readRecords(decoded, signal, entries, times, faults, context.nowMs);
   return undefined;
 }
 
@@ -181,7 +188,9 @@ function readRecords(
   records: readonly unknown[],
   times: ValidationContext,
   faults: Faults,
+  nowMs: number,
 ): void {
+  const latest = textOfMs(nowMs + MAX_AHEAD_MS);
   // Only a message that is itself too large for a row can hold a record that is.
   const mayBeLarge = (message.value?.length ?? 0) > MAX_ROW_BYTES;
   const { offset } = message;
@@ -190,7 +199,9 @@ function readRecords(
     const valid =
       mayBeLarge && isTooLarge(stringify(input)) ? tooLargeForRow : validateRecord(signal, input, times);
     const record = valid.ok ? valid.value : undefined;
-    const fault = valid.ok ? faults.refusalOf(index) : faultOf(valid.error);
+    const fault = valid.ok
+      ? (aheadFault(valid.value, latest) ?? faults.refusalOf(index))
+      : faultOf(valid.error);
     if (fault) faults.add(index, record && idOf(record), fault, () => input);
     else rows.push({ tenant, offset, index, record: record as RecordOf[NativeSignal] });
   }
@@ -224,11 +235,14 @@ function readOtlp(
   const { offset } = message;
   const times = { receivedMs: weir?.receivedMs ?? nowMs, enforceTimeRange: false };
   const mayBeLarge = value.length * JSON_GROWTH > MAX_ROW_BYTES;
+  const latest = textOfMs(nowMs + MAX_AHEAD_MS);
   for (const placed of otlpRecords(request)) {
     const { index } = placed;
     const kept = keepOtlp(placed, times);
     const valid = kept.ok && mayBeLarge && isTooLarge(JSON.stringify(kept.value)) ? tooLargeForRow : kept;
-    const fault = valid.ok ? faults.refusalOf(index) : faultOf(valid.error);
+    const fault = valid.ok
+      ? (aheadFault(valid.value, latest) ?? faults.refusalOf(index))
+      : faultOf(valid.error);
     if (fault || !valid.ok) {
       faults.add(index, undefined, fault as Fault, () => detailOf(placed));
       continue;
@@ -237,6 +251,11 @@ function readOtlp(
     decoded.chars += contextChars(valid.value.detail);
   }
   return undefined;
+}
+
+/** @param latest the timestamp that none may be above, as a text */
+function aheadFault({ timestamp }: { timestamp: string }, latest: string): Fault | undefined {
+  return timestamp > latest ? tooFarAhead : undefined;
 }
 
 const measured = new WeakMap<object, number>();
@@ -258,6 +277,11 @@ function contextChars(detail: JsonObject | undefined): number {
 function isTooLarge(text: string | undefined): boolean {
   return text === undefined || utf8Bytes(text) > MAX_ROW_BYTES;
 }
+
+const tooFarAhead = faultOf(
+  reject("timestamp_out_of_range", "timestamp", "is more than a day ahead of the time at which it was read")
+    .error,
+);
 
 const tooLargeForRow = reject(
   "record_too_large",

@@ -359,6 +359,28 @@ describe("an envelope", () => {
   });
 });
 
+describe("a record more than a day ahead of the clock", () => {
+  it("is dead, as JSON and as OTLP, and those beside it are rows", () => {
+    const at = (ms: number) => new Date(NOW_MS + ms).toISOString();
+    const day = 86_400_000;
+    const bare = [0, day - 1, day + 1, 40 * 365 * day].map((ms) => ({ message: "m", timestamp: at(ms) }));
+    const nanos = (ms: number) => ({ ...log("a"), timeUnixNano: `${NOW_MS + ms}000000` });
+    for (const bytes of [
+      utf8(JSON.stringify(bare)),
+      packed(
+        "logs",
+        logsOf(service("api"), nanos(0), nanos(day - 1), nanos(day + 1), nanos(40 * 365 * day)),
+      )[0]!,
+    ]) {
+      const batch = decodedParts([decode(messageOf(bytes), { signal: "logs", ...CONTEXT })]);
+      expect(batch.rows.logs.map(({ index }) => index)).toEqual([0, 1]);
+      expect(batch.deadLetters).toMatchObject(
+        [2, 3].map((index) => ({ index, errorType: "timestamp_out_of_range" })),
+      );
+    }
+  });
+});
+
 describe("a record that the store refused", () => {
   it("is dead with its raw bytes, and those beside it are rows", () => {
     const [value = new Uint8Array()] = packed("logs", logsOf(service("api"), log("a"), log("b")));

@@ -24,6 +24,8 @@ export const insertPoints = (table: string) => `WITH ${elementsOf(1)},
   SELECT one.tenant, ${partOf(0, TIME_END)}, source.id, ?5, ${partOf(TIME_END, OFFSET_END)},
     ${partOf(OFFSET_END, INDEX_END)}, one.name, CAST(substr(p.value, ${INDEX_END + 1}) AS REAL), one.labels, one.kind
   FROM source CROSS JOIN one CROSS JOIN json_each(one.points) AS p WHERE true
+  -- As they will lie: saves more than the sorting costs.
+  ORDER BY 1, 2, 5, 6
   ON CONFLICT DO NOTHING`;
 
 /**

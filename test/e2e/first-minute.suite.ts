@@ -2,7 +2,7 @@
 // keys lie where the Java client would put them, and a thousand requests at once are accepted and stored once.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { partitionOf } from "../../lib/kafka/partitioner.ts";
-import { allLogs, getJson, postLogs } from "../support/api.ts";
+import { allLogs, getJson, postLogs, postTo } from "../support/api.ts";
 import { until, type StartedWeir } from "../support/start.ts";
 
 export interface FirstMinute {
@@ -87,6 +87,32 @@ export function firstMinuteSuite(name: string, open: () => Promise<FirstMinute>)
       const messages = (await allLogs(weir.url, service)).map(({ message }) => message);
       expect(messages).toHaveLength(1_000);
       expect(new Set(messages).size).toBe(1_000);
+    });
+
+    it("has 1,000 metrics in storage and in windows within 5 s of the last answer", async () => {
+      const name = "load_value";
+      const post = async (host: number) => {
+        const points = Array.from({ length: 50 }, (_, value) => ({
+          name,
+          value,
+          labels: { host: `h${host}` },
+        }));
+        const response = await postTo(weir.url, "/api/v1/metrics", points);
+        expect(response.status, await response.text()).toBe(202);
+      };
+      await Promise.all(Array.from({ length: 20 }, (_, host) => post(host)));
+      type Counted = { count: number; sum: number };
+      const windows = async (window: string) =>
+        await getJson<Counted[]>(weir.url, `/api/v1/metrics/windows?name=${name}&window=${window}`);
+      const sumOf = (rows: Counted[]) => rows.reduce((sum, { count }) => sum + count, 0);
+      await until(async () => sumOf(await windows("1m")) >= 1_000, 5_000);
+      const rows = await getJson<unknown[]>(weir.url, `/api/v1/metrics?name=${name}&limit=1000`);
+      expect(rows).toHaveLength(1_000);
+      for (const window of ["1m", "5m", "1h"]) {
+        const results = await windows(window);
+        expect(sumOf(results), window).toBe(1_000);
+        expect(results.reduce((sum, one) => sum + one.sum, 0)).toBe(20 * 49 * 25);
+      }
     });
 
     it("shows in its lag and status that all is read", async () => {

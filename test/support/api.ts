@@ -4,7 +4,16 @@ import { devKey } from "./start.ts";
 const headers = { Authorization: `Bearer ${devKey}` };
 
 export async function postLogs(url: string, body: unknown, timeoutMs = 20_000): Promise<Response> {
-  return await fetch(`${url}/api/v1/logs`, {
+  return await postTo(url, "/api/v1/logs", body, timeoutMs);
+}
+
+export async function postTo(
+  url: string,
+  path: string,
+  body: unknown,
+  timeoutMs = 20_000,
+): Promise<Response> {
+  return await fetch(`${url}${path}`, {
     method: "POST",
     headers: { ...headers, "Content-Type": "application/json" },
     body: JSON.stringify(body),

@@ -113,7 +113,9 @@ export async function pokeOwners(
     if (isPaused) continue;
     for (const { topic: grownTopic, partition, offset } of grown) {
       const name = `${group}/${topic}/${partition}`;
-      if (grownTopic !== topic || nowMs - (lastPokeMs.get(name) ?? 0) < POKE_WINDOW_MS) continue;
+      // Of a clock that was set back, the last poke lies ahead: that is no reason to wait for it.
+      const sinceMs = Math.abs(nowMs - (lastPokeMs.get(name) ?? 0));
+      if (grownTopic !== topic || sinceMs < POKE_WINDOW_MS) continue;
       lastPokeMs.set(name, nowMs);
       const owned = { group, topic, signal, partition };
       pokes.push(tell("poke", owned, () => ownerOf(env, owned).poke(owned, offset)));

@@ -86,6 +86,14 @@ describe("a record's way", () => {
     await expect.poll(storedLogs, { timeout: 5_000, interval: 20 }).toHaveLength(40);
   });
 
+  it("is found after the clock was set back, though the last poke lies ahead then", async () => {
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 3_600_000);
+    await postLogs("ahead");
+    clock.mockRestore();
+    await postLogs("after");
+    await expect.poll(storedLogs, { timeout: 5_000, interval: 20 }).toHaveLength(2);
+  });
+
   it("shows in the lag", async () => {
     await postLogs("a", "b", "c");
     await drain("logs.raw");

@@ -11,6 +11,8 @@ import { planActs } from "./plan.ts";
 import { formatRun } from "./report.ts";
 import { buildForRuns, runSeed, type RunOptions, type RunResult } from "./run.ts";
 import { makeRequest } from "./requests.ts";
+import type { Flip } from "./alert-probe.ts";
+import { checkChains, checkOwn, type Recorded } from "./verify-alerts.ts";
 import { checkOrder } from "./verify-order.ts";
 
 const RUN: RunOptions = {
@@ -58,6 +60,7 @@ describe("a run", () => {
 
   it("fails when a mechanism is left out", { timeout: TIMEOUT_MS }, async () => {
     const caught = await runMutations({ ...RUN, records: 1_200 }, ignored, [
+      "alert-fence",
       "claims",
       "edge-counter",
       "outbox",
@@ -148,6 +151,51 @@ describe("the check of the order", () => {
 
   it("asks nothing of requests that were never accepted", () => {
     expect(check([request(0, 0, Infinity), request(1, 20, 30)], 1, 0)).toEqual({ faults: 0, swaps: 0 });
+  });
+});
+
+describe("the check of alerts", () => {
+  const RULE = "r1";
+  const rules = new Map([[RULE, "level" as const]]);
+  const recorded = (n: number, state: string, value: number, rule = RULE): Recorded => ({
+    id: `dev/${rule}/f/${n}`,
+    rule,
+    state,
+    labels: {},
+    value,
+    at: "",
+  });
+  const flip = (number: number, value: number, fields: Partial<Flip> = {}): Flip => ({
+    number,
+    value,
+    isAccepted: true,
+    isShifted: false,
+    isTold: true,
+    ...fields,
+  });
+
+  it("takes states in turn, and none twice", () => {
+    const good = [recorded(1, "pending", 1), recorded(3, "firing", 1), recorded(4, "resolved", 0)];
+    // As the API tells them: newest first.
+    expect(checkChains(good.toReversed())).toEqual([]);
+    expect(checkChains([recorded(9, "firing", 1), recorded(10, "firing", 1)])).toHaveLength(1);
+    expect(checkChains([recorded(4, "resolved", 0), ...good])).toHaveLength(1);
+    expect(checkChains([recorded(1, "resolved", 0)])).toHaveLength(1);
+    expect(checkChains([recorded(1, "firing", 1), recorded(2, "inactive", 1)])).toHaveLength(1);
+  });
+
+  it("wants a reason for each, and each told once", () => {
+    const flips = [flip(0, 1_000), flip(1, -1_001)];
+    const others = (["window", "spike"] as const).map((name) => [name, name] as const);
+    const probe = { flips, rules: new Map([...rules, ...others]) };
+    const own = [RULE, "window", "spike"].map((rule) => recorded(1, "firing", 1_000, rule));
+    expect(checkOwn(own, probe)).toEqual([]);
+    expect(checkOwn(own.slice(1), probe)).toHaveLength(1);
+    expect(checkOwn([...own, recorded(3, "firing", 1_000)], probe)).toHaveLength(1);
+    expect(checkOwn([...own, recorded(3, "firing", 1_002)], probe)).toHaveLength(1);
+    expect(checkOwn([...own, recorded(3, "firing", 1_000, "unknown")], probe)).toHaveLength(1);
+    expect(checkOwn(own, { ...probe, flips: [...flips, flip(2, 1_002, { isTold: false })] })).toHaveLength(4);
+    expect(checkOwn(own, { ...probe, flips: [...flips, flip(2, 1_002, { isShifted: true })] })).toEqual([]);
   });
 });
 

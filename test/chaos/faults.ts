@@ -1,6 +1,7 @@
 // What each fault does to the world while its share of the records is sent. A fault leaves the world as it may lie; the
 // run heals it afterwards. What it waits for has a bound: a step that is not reached is told, and no fault of the product.
 import { setTimeout as sleep } from "node:timers/promises";
+import { TENANT } from "./alert-probe.ts";
 import type { Random } from "../fuzz/bodies/random.ts";
 import type { FaultName } from "./fault-names.ts";
 import { writeForeign } from "./kafka-log.ts";
@@ -99,6 +100,7 @@ export const FAULTS: Record<FaultName, (scene: Scene) => Promise<void>> = {
       "QuotaBucket",
       "AcceptanceShard",
       "IdempotencyKeys",
+      "AlertOwner",
     ];
     const isAway = random.oneIn(2);
     if (isAway) await world.kafka.kill();
@@ -117,6 +119,7 @@ export const FAULTS: Record<FaultName, (scene: Scene) => Promise<void>> = {
   async race(scene) {
     const { world, random, share } = scene;
     await writeOthers(scene, 4);
+    await world.control({ op: "race-alerts", tenant: TENANT });
     for (let i = 1; i <= 4; i++) {
       await share(0.2 * i, 500);
       await world.control({ op: "race", topic: rawTopic(random), times: 9 });

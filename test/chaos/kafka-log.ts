@@ -10,7 +10,7 @@ export interface LoggedMessage {
 }
 
 /** `w7.2.31.4;`: seed, lane, request, record. */
-const ID = /w\d+\.\d+\.\d+\.\d+;/g;
+export const ID = /w\d+\.\d+\.\d+\.\d+;/g;
 
 const PAGE_BYTES = 4_000_000;
 const DEADLINE_MS = 20_000;

@@ -105,9 +105,9 @@ function regrouped(
   return [places.slice(cut), places.slice(0, cut)].map((part) => makeRequest(options, number, part));
 }
 
-type Answer = { status: number; body: unknown } | undefined;
+export type Answer = { status: number; body: unknown } | undefined;
 
-async function post(url: string, { path, headers, body }: ChaosRequest): Promise<Answer> {
+export async function post(url: string, { path, headers, body }: ChaosRequest): Promise<Answer> {
   try {
     const response = await fetch(`${url}${path}`, {
       method: "POST",
@@ -127,7 +127,8 @@ interface Accepted {
   partialSuccess?: object;
 }
 
-function note(log: LaneLog, sent: SentRequest, { ids }: ChaosRequest, answer: Answer): void {
+/** Keeps what was answered. */
+export function note(log: LaneLog, sent: SentRequest, { ids }: ChaosRequest, answer: Answer): void {
   const accept = (id: string) => {
     const place = sent.ids.indexOf(id);
     sent.accepted[place] = (sent.accepted[place] ?? 0) + 1;

@@ -44,6 +44,14 @@ export class Load {
     }
   }
 
+  /** A request that no share counts; it waits while all do. @returns false when the run is over */
+  async beside(request: () => Promise<void>): Promise<boolean> {
+    while (!this.#isOver && this.#isPaused) await sleep(POLL_MS);
+    if (this.#isOver) return false;
+    await this.during(request);
+    return true;
+  }
+
   /** No new requests; resolves once those in flight are settled. @returns false when they are not in time */
   async pause(withinMs: number): Promise<boolean> {
     this.#isPaused = true;

@@ -10,6 +10,9 @@ export const MUTATION_NAMES = [
   "outbox",
   "edge-counter",
   "drop-envelope",
+  "alert-fence",
+  "alert-outbox",
+  "alert-tick",
 ] as const;
 export type MutationName = (typeof MUTATION_NAMES)[number];
 
@@ -21,4 +24,7 @@ export const FAULTS_FOR: Record<MutationName, readonly FaultName[]> = {
   outbox: ["foreign"],
   "edge-counter": ["ticks"],
   "drop-envelope": ["ticks"],
+  "alert-fence": ["race"],
+  "alert-outbox": ["ticks"],
+  "alert-tick": ["ticks"],
 };

@@ -14,7 +14,8 @@ export function commandOf({ seed, records, storage, kafka, faults, only, mutatio
 }
 
 export function formatRun(result: RunResult): string {
-  const { options, records, answered, stored, lost, duplicated, swaps, ledger, seconds, violations } = result;
+  const { options, records, answered, stored, lost, duplicated, swaps, ledger, alerts, seconds, violations } =
+    result;
   const balance =
     ledger === undefined
       ? "no ledger"
@@ -25,6 +26,10 @@ export function formatRun(result: RunResult): string {
     `  answers: ${pairs(result.answers)}`,
     `  faults: ${pairs(result.injected)}`,
   ];
+  if (alerts)
+    lines.push(
+      `  ${alerts.transitions} transitions of alerts, due for ${Math.round(alerts.longestDueMs)} ms at most`,
+    );
   if (result.unreached.length > 0) lines.push(`  nobody came to: ${result.unreached.join(", ")}`);
   for (const { check, count, detail } of violations) lines.push(`  ✘ ${check} (${count}): ${detail}`);
   if (violations.length > 0) lines.push(`  again: ${commandOf(options)}`);

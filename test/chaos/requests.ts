@@ -18,7 +18,8 @@ export const LANE_KINDS = [
   "otlp-metrics",
   "otlp-traces",
 ] as const;
-export type LaneKind = (typeof LANE_KINDS)[number];
+/** `gauges`: what alert rules look at, made by alert-probe.ts. */
+export type LaneKind = (typeof LANE_KINDS)[number] | "gauges";
 
 export interface LaneOptions {
   seed: number;
@@ -80,7 +81,12 @@ function bodyOf(kind: LaneKind, records: readonly Planned[]): { path: string; bo
     case "plain":
       return json(
         "logs",
-        records.map(({ id, service, host, padding }) => ({ message: id, service, host, padding })),
+        records.map(({ id, service, host, padding, i }) => ({
+          message: i % 3 === 0 ? `level=warn took=${i}ms msg=${id}` : id,
+          service,
+          host,
+          padding,
+        })),
       );
     case "own-ids":
       return json(
@@ -96,10 +102,11 @@ function bodyOf(kind: LaneKind, records: readonly Planned[]): { path: string; bo
     case "keyed-events":
       return json(
         "events",
-        records.map(({ id, service, host }) => ({
-          event_type: "chaos",
+        records.map(({ id, service, host, i }) => ({
+          // Its handler (functions/handlers/example.ts) gives windows the amount, and tells of large ones in an event.
+          event_type: "example.order_placed",
           key: `${service}/${host}`,
-          data: { id },
+          data: { id, order: id, amount: amountOf(i) },
         })),
       );
     case "keyed-metrics":
@@ -124,10 +131,16 @@ function bodyOf(kind: LaneKind, records: readonly Planned[]): { path: string; bo
           },
         ],
       }));
+    case "gauges":
+      throw new Error("the probe of alerts makes its own");
     case "otlp-traces":
       return otlp("traces", "resourceSpans", "scopeSpans", records, (list) => ({ spans: list.map(spanOf) }));
   }
 }
+
+/** Every fourth order is a large one. */
+const amountOf = (i: number) => (i % 4 === 0 ? LARGE_ORDER : 1) + i;
+export const LARGE_ORDER = 1_000;
 
 const json = (path: string, records: unknown[]) => ({
   path: `/api/v1/${path}`,

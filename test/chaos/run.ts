@@ -1,7 +1,9 @@
 // One run of a seed: the world is opened, lanes send while act after act makes something fail, all of it is healed, comes
 // to rest, and is compared with what clients were told. What the product breaks is a violation; only a world that cannot
 // be had throws.
+import { setTimeout as sleep } from "node:timers/promises";
 import { build } from "../../cli/build.mjs";
+import { AlertProbe, UNJUDGEABLE, type ProbeLog } from "./alert-probe.ts";
 import { Random } from "../fuzz/bodies/random.ts";
 import type { FaultName } from "./fault-names.ts";
 import { FAULTS, type Scene } from "./faults.ts";
@@ -62,6 +64,9 @@ export async function runSeed(options: RunOptions, onProgress: OnProgress): Prom
   onProgress(0, acts.length + 1, "starting");
   const world = await World.open(options);
   try {
+    // Where another mechanism is left out it would only take its time.
+    const isProbed = options.mutation === undefined || options.mutation.startsWith("alert-");
+    const probe = isProbed ? await AlertProbe.begin(world, load, truth, options.seed) : undefined;
     const lanes = LANE_KINDS.map((kind, lane) => runLane(world, { seed: options.seed, lane, kind }, load));
     for (const [place, act] of acts.entries()) {
       onProgress(place, acts.length + 1, `${act.fault} (act ${act.number}, ${load.issued} records)`);
@@ -79,6 +84,7 @@ export async function runSeed(options: RunOptions, onProgress: OnProgress): Prom
           await load.reaches(wanted, withinMs);
         },
       };
+      if (UNJUDGEABLE.includes(act.fault)) truth.unjudgeable();
       try {
         await FAULTS[act.fault](scene);
       } catch (error) {
@@ -89,15 +95,17 @@ export async function runSeed(options: RunOptions, onProgress: OnProgress): Prom
       }
       injected[act.fault] = (injected[act.fault] ?? 0) + 1;
       await world.heal();
+      truth.judgeable();
       // Half of the time the rest comes behind what is held, half of the time once all of that is in Kafka.
       if (Random.of(act.seed, 1).oneIn(2)) await waitFor(() => isDrained(world), DRAINED_WITHIN_MS);
       load.allow(until);
       await load.reaches(until, ACT_MS);
     }
     onProgress(acts.length, acts.length + 1, "coming to rest");
-    const logs = await endLanes(lanes, load, options.records);
+    const probed = probe?.end();
+    const logs = await endLanes(lanes, load, options.records, probed);
     await quiesce(world, truth.remade, REST_MS).catch((error: unknown) => broken("rest", error));
-    const findings = await verify(world, logs, truth);
+    const findings = await verify(world, logs, truth, await probed);
     return {
       ...findings,
       violations: [...violations, ...findings.violations],
@@ -114,17 +122,25 @@ export async function runSeed(options: RunOptions, onProgress: OnProgress): Prom
       seconds: (performance.now() - startedMs) / 1_000,
     };
   } finally {
+    load.end();
     await world.close();
   }
 }
 
 /** What is still to be sent is sent, what is tried again gets its time, then it is over. */
-async function endLanes(lanes: readonly Promise<LaneLog>[], load: Load, records: number): Promise<LaneLog[]> {
+async function endLanes(
+  lanes: readonly Promise<LaneLog>[],
+  load: Load,
+  records: number,
+  probed: Promise<ProbeLog> | undefined,
+): Promise<LaneLog[]> {
   load.allow(records);
   await load.reaches(records, LANES_END_MS);
+  if (probed) await Promise.race([probed, sleep(LANES_END_MS, undefined, { ref: false })]);
   await load.pause(LANES_END_MS);
   load.end();
-  return await Promise.all(lanes);
+  const logs = await Promise.all(lanes);
+  return probed ? [...logs, (await probed).lane] : logs;
 }
 
 function sumAnswers(logs: readonly LaneLog[]): Record<string, number> {

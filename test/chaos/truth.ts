@@ -23,6 +23,8 @@ export class Truth {
   readonly #seed: number;
   #foreignIds = 0;
   readonly #begun: { name: string; atMs: number }[] = [];
+  /** When nothing could be judged, for what the driver did. */
+  readonly #unjudged: { fromMs: number; toMs: number }[] = [];
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -35,6 +37,22 @@ export class Truth {
   /** An act begins now. */
   begin(name: string): void {
     this.#begun.push({ name, atMs: performance.now() });
+  }
+
+  /** Nobody can be asked to judge alerts in time from now on, until {@link judgeable}. */
+  unjudgeable(): void {
+    this.#unjudged.push({ fromMs: performance.now(), toMs: Infinity });
+  }
+
+  judgeable(): void {
+    const last = this.#unjudged.at(-1);
+    if (last?.toMs === Infinity) last.toMs = performance.now();
+  }
+
+  /** For how long of this time, up to its end, alerts could be judged. */
+  judgedMs(fromMs: number, toMs: number): number {
+    const before = this.#unjudged.findLast((one) => one.fromMs <= toMs && one.toMs > fromMs);
+    return Math.max(0, toMs - Math.max(fromMs, before?.toMs ?? 0));
   }
 
   /** Which act was on. */

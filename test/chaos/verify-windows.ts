@@ -1,10 +1,11 @@
-// Windows equal what a fold of the stored points gives, and what was sent of them agrees: one content for each id, no
+// Windows equal what a fold of the stored points, and of the stored orders, gives, and what was sent of them agrees: one content for each id, no
 // result of what is not stored, every window that is long over told, and nothing late.
+import { RANGE, readAll } from "./stored.ts";
 import type { Truth } from "./truth.ts";
 import type { World } from "./world.ts";
 
 const NAME = "chaos_points";
-const RANGE = `from=2000-01-01T00:00:00Z&to=2099-01-01T00:00:00Z`;
+const ORDERS = "example.order.amount";
 const MINUTE_MS = 60_000;
 /** As the chaos worker's WINDOWS has them. */
 export const WINDOWS = "1m,5m,session:10s";
@@ -43,14 +44,25 @@ interface Sent {
 /** @returns faults */
 export async function checkWindows(world: World, truth: Truth): Promise<string[]> {
   const points = await readPoints(world);
-  const faults: string[] = [];
-  for (const [window, sizeMs] of Object.entries(TUMBLING))
-    faults.push(...compare(window, await readWindows(world, window), tumblingOf(points, sizeMs)));
-  faults.push(...compare(SESSION.id, await readWindows(world, SESSION.id), sessionsOf(points)));
+  const faults = [
+    ...(await compareAll(world, NAME, points)),
+    ...(await compareAll(world, ORDERS, await readOrders(world))),
+  ];
   faults.push(...checkSent(points, truth, Date.now() + world.skewMs));
   for (const { topic, messages } of truth.logs)
     if (topic.endsWith(".late") && messages.length > 0)
       faults.push(`${messages.length} messages are on ${topic}`);
+  return faults;
+}
+
+async function compareAll(world: World, name: string, points: readonly Point[]): Promise<string[]> {
+  const faults: string[] = [];
+  const check = async (window: string, wanted: readonly Sum[]) => {
+    const found = compare(window, await readWindows(world, name, window), wanted);
+    faults.push(...found.map((fault) => `${name} ${fault}`));
+  };
+  for (const [window, sizeMs] of Object.entries(TUMBLING)) await check(window, tumblingOf(points, sizeMs));
+  await check(SESSION.id, sessionsOf(points));
   return faults;
 }
 
@@ -134,10 +146,23 @@ async function readPoints(world: World): Promise<Point[]> {
   }));
 }
 
-async function readWindows(world: World, window: string): Promise<Sum[]> {
+/** What the handler of orders gives to windows: one series, in every partition. */
+async function readOrders(world: World): Promise<Point[]> {
+  const rows = await readAll<{ timestamp: string; data: { order?: string; amount?: number } }>(
+    world,
+    `/api/v1/events?limit=1000&${RANGE}`,
+  );
+  return rows.flatMap(({ timestamp, data: { order, amount } }) =>
+    order === undefined || amount === undefined
+      ? []
+      : [{ id: order, ms: Date.parse(timestamp), value: amount }],
+  );
+}
+
+async function readWindows(world: World, name: string, window: string): Promise<Sum[]> {
   const rows = await readAll<{ window_start: string; window_end: string; count: number; sum: number }>(
     world,
-    `/api/v1/metrics/windows?name=${NAME}&window=${window}&agg=count,sum&by=&limit=100&${RANGE}`,
+    `/api/v1/metrics/windows?name=${name}&window=${window}&agg=count,sum&by=&limit=100&${RANGE}`,
   );
   return rows.map(({ window_start: start, window_end: end, count, sum }) => ({
     startMs: Date.parse(start),
@@ -145,15 +170,4 @@ async function readWindows(world: World, window: string): Promise<Sum[]> {
     count,
     sum,
   }));
-}
-
-async function readAll<T>(world: World, path: string): Promise<T[]> {
-  const rows: T[] = [];
-  for (let next: string | undefined = path; next !== undefined;) {
-    const response: Response = await world.api(next);
-    if (response.status !== 200) throw new Error(`GET ${next}: ${response.status} ${await response.text()}`);
-    rows.push(...((await response.json()) as T[]));
-    next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-  }
-  return rows;
 }

@@ -1,10 +1,13 @@
 // Compares what clients were told with what is stored, what lies in Kafka, and what the ledger says. Each check has a
 // name; a run that breaks a promise says which.
+import type { ProbeLog } from "./alert-probe.ts";
 import type { LaneLog, SentRequest } from "./lane.ts";
 import { checkLedger, type LedgerFigures } from "./verify-ledger.ts";
 import { checkOrder } from "./verify-order.ts";
 import { readStored } from "./stored.ts";
 import type { Truth } from "./truth.ts";
+import { checkAlerts, type AlertFigures } from "./verify-alerts.ts";
+import { checkProcessed } from "./verify-processed.ts";
 import { checkWindows } from "./verify-windows.ts";
 import type { World } from "./world.ts";
 
@@ -17,6 +20,8 @@ export type CheckName =
   | "dead-letters"
   | "outbox"
   | "windows"
+  | "alerts"
+  | "processed"
   | "answers"
   | "rest"
   | "faults";
@@ -37,9 +42,16 @@ export interface Findings {
   /** Requests of a key that changed places at an outage's onset. */
   swaps: number;
   ledger: LedgerFigures | undefined;
+  alerts: AlertFigures | undefined;
 }
 
-export async function verify(world: World, lanes: readonly LaneLog[], truth: Truth): Promise<Findings> {
+/** @param probe undefined: nobody made alert rules */
+export async function verify(
+  world: World,
+  lanes: readonly LaneLog[],
+  truth: Truth,
+  probe?: ProbeLog,
+): Promise<Findings> {
   const violations: Violation[] = [];
   const add = (check: CheckName, found: readonly string[]) => {
     if (found.length > 0)
@@ -47,7 +59,7 @@ export async function verify(world: World, lanes: readonly LaneLog[], truth: Tru
   };
   const requests = lanes.flatMap((lane) => lane.requests);
   const foreign = truth.foreign.flatMap(({ ids }) => ids);
-  const stored = await readStored(world);
+  const stored = await readStored(world, probe?.points);
   const known = new Set(foreign);
   for (const { ids } of requests) for (const id of ids) known.add(id);
   const answered = [...requests.flatMap(answeredIds), ...foreign];
@@ -80,6 +92,14 @@ export async function verify(world: World, lanes: readonly LaneLog[], truth: Tru
   }).catch((error: unknown) => ({ figures: undefined, faults: [String(error)] }));
   add("ledger", ledgerFaults);
   add("outbox", checkOutbox(truth, dead));
+  add("processed", await checkProcessed(world, truth).catch((error: unknown) => [String(error)]));
+  const alerts = probe
+    ? await checkAlerts(world, truth, probe).catch((error: unknown) => ({
+        figures: undefined,
+        faults: [String(error)],
+      }))
+    : undefined;
+  add("alerts", alerts?.faults ?? []);
   add("windows", await checkWindows(world, truth).catch((error: unknown) => [String(error)]));
   return {
     violations,
@@ -89,6 +109,7 @@ export async function verify(world: World, lanes: readonly LaneLog[], truth: Tru
     duplicated: duplicated.length,
     swaps,
     ledger: figures,
+    alerts: alerts?.figures,
   };
 }
 

@@ -10,6 +10,7 @@ import type { RealPostgres } from "../support/postgres.ts";
 import { devKey, root, startWorkerProcess, type WorkerProcess } from "../support/start.ts";
 import { startBrokerBehindGateway, startLocalKafka, type ChaosKafka } from "./kafka.ts";
 import { WINDOWS } from "./verify-windows.ts";
+import { ALERT_TICK_MS } from "./alert-probe.ts";
 import { startKafkaProxy, type KafkaProxy } from "./kafka-proxy.ts";
 
 export interface WorldOptions {
@@ -96,6 +97,10 @@ export class World {
         LOG_REQUESTS: "off",
         WINDOWS,
         WINDOW_LATENESS_MS: "5000",
+        LOGS_PROCESSED: "on",
+        SERVICES: '{"lane-0":{"team":"chaos"}}',
+        ALERT_TICK_MS: String(ALERT_TICK_MS),
+        CHAOS_SKEW_MS: String(this.#skewMs),
         CHAOS_TOKEN: this.#token,
         ...(mutation === undefined ? {} : { CHAOS_MUTATE: mutation }),
         ...settings,

@@ -9,4 +9,13 @@ export type ControlCall =
   | { op: "evict"; classes: string[] }
   | { op: "ticks"; times: number }
   | { op: "race"; topic: string; times: number }
+  | { op: "race-alerts"; tenant: string }
+  | { op: "due-alerts"; tenant: string }
   | { op: "pending" };
+
+/** An alert that would come to this state if it were judged now. */
+export interface DueTransition {
+  rule: string;
+  labels: Record<string, string>;
+  state: string;
+}

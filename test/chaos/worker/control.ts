@@ -3,6 +3,7 @@ import { clusterOf } from "../../../functions/cluster.ts";
 import { deploymentOf } from "../../../functions/deployment.ts";
 import { ownedPartitions, ownerOf } from "../../../functions/consume.ts";
 import { wakeAll } from "../../../functions/schedule.ts";
+import { dueTransitions, raceAlerts } from "./alerts.ts";
 import type { ControlCall } from "./control-call.ts";
 import { hooks } from "./hooks.ts";
 import { evict } from "./objects.ts";
@@ -11,14 +12,14 @@ import { streamStoreOf } from "./storage.ts";
 
 export const CONTROL_PATH = "/__chaos";
 
-export async function control(request: Request, env: Env): Promise<Response> {
+export async function control(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
   const { CHAOS_TOKEN: token } = env as unknown as { CHAOS_TOKEN?: string };
   if (token === undefined || request.headers.get("x-chaos-token") !== token)
     return new Response("no", { status: 404 });
-  return Response.json((await act(await request.json(), env)) ?? null);
+  return Response.json((await act(await request.json(), env, context)) ?? null);
 }
 
-async function act(call: ControlCall, env: Env): Promise<unknown> {
+async function act(call: ControlCall, env: Env, context: ExecutionContext): Promise<unknown> {
   switch (call.op) {
     case "hold":
       hooks.heldAt = undefined;
@@ -40,6 +41,10 @@ async function act(call: ControlCall, env: Env): Promise<unknown> {
       return void (await Promise.allSettled(Array.from({ length: call.times }, () => wakeAll(env))));
     case "race":
       return await race(env, call.topic, call.times);
+    case "race-alerts":
+      return await raceAlerts(env, call.tenant);
+    case "due-alerts":
+      return await dueTransitions(env, call.tenant, context);
     case "pending":
       return await pending(env);
   }

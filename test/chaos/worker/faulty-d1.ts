@@ -1,13 +1,13 @@
 // D1 that fails when asked to: before a write reaches it, after the write was done and before its answer, or at every
 // call. The words are D1's own, since the store reads them.
-import { hooks } from "./hooks.ts";
+import { hooks, type Mutation } from "./hooks.ts";
 
 const underneath = new WeakMap<object, D1PreparedStatement>();
 
-export function faultyD1(db: D1Database): D1Database {
+export function faultyD1(db: D1Database, mutation?: Mutation): D1Database {
   return new Proxy(db, {
     get(target, name) {
-      if (name === "prepare") return (sql: string) => faultyStatement(target.prepare(sql));
+      if (name === "prepare") return (sql: string) => faultyStatement(target.prepare(mutated(sql, mutation)));
       if (name === "batch")
         return async (statements: D1PreparedStatement[]) =>
           await written(() => target.batch(statements.map((one) => underneath.get(one) ?? one)));
@@ -31,6 +31,18 @@ function faultyStatement(statement: D1PreparedStatement): D1PreparedStatement {
   });
   underneath.set(faulty, statement);
   return faulty;
+}
+
+/** Two things keep an alert from being recorded twice: the fence, and that the second one has the same id. */
+function mutated(sql: string, mutation: Mutation | undefined): string {
+  if (mutation === "alert-fence") {
+    if (sql.startsWith("INSERT INTO fence") && sql.includes("alert_owners")) return "SELECT ?1, ?2";
+    if (/^INSERT INTO alert_(transitions|outbox)/.test(sql))
+      return sql.replace("->> 'id',", "->> 'id' || hex(randomblob(4)),");
+  }
+  // Nothing is left of them.
+  if (mutation === "alert-outbox" && sql.startsWith("INSERT INTO alert_outbox")) return `${sql} WHERE false`;
+  return sql;
 }
 
 /** A write, and what goes wrong with it. */

@@ -1,8 +1,19 @@
 // What the driver has this worker do to itself: stand still at a step, fail its store, shift its clock, leave one
 // mechanism out. Plain data of the isolate, which the objects share with the routes; gone with the process.
+import { env as bindings } from "cloudflare:workers";
 
 /** Of the product, one at a time: the suite must notice each. */
-export type Mutation = "fence" | "claims" | "spill" | "order" | "outbox" | "edge-counter" | "drop-envelope";
+export type Mutation =
+  | "fence"
+  | "claims"
+  | "spill"
+  | "order"
+  | "outbox"
+  | "edge-counter"
+  | "drop-envelope"
+  | "alert-fence"
+  | "alert-outbox"
+  | "alert-tick";
 
 /** Longer than the driver waits for it; then the worker goes on by itself. */
 const HOLD_MS = 15_000;
@@ -28,7 +39,8 @@ export const hooks: Hooks = {
   failBefore: 0,
   failAfter: 0,
   isStoreAway: false,
-  skewMs: 0,
+  // From the first moment of a life on: an alarm may come before the driver does.
+  skewMs: Number((bindings as { CHAOS_SKEW_MS?: string }).CHAOS_SKEW_MS ?? 0),
 };
 
 /** Called where a crash must do no harm; the driver kills the process while somebody stands here. */

@@ -10,6 +10,7 @@ import { chaosEnv } from "./env.ts";
 export * from "../../../functions/worker.ts";
 export {
   AcceptanceShard,
+  AlertOwner,
   ClusterHealth,
   IdempotencyKeys,
   PartitionConsumer,
@@ -21,7 +22,7 @@ export {
 export default {
   async fetch(request, env, context) {
     const own = chaosEnv(env);
-    if (new URL(request.url).pathname === CONTROL_PATH) return await control(request, own);
+    if (new URL(request.url).pathname === CONTROL_PATH) return await control(request, own, context);
     return await deployed.fetch(request, own, context);
   },
   async scheduled(controller, env) {

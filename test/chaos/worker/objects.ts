@@ -1,11 +1,15 @@
 // The Durable Objects as deployed, each of which can be evicted and lives by the shifted clock; the consumers stand
 // still at the steps of their loop.
 import type { DurableObject } from "cloudflare:workers";
+import { deploymentOf } from "../../../functions/deployment.ts";
 import * as deployed from "../../../functions/worker.ts";
 import { chaosEnv } from "./env.ts";
-import { hooks, pass } from "./hooks.ts";
+import { hooks, mutationOf, pass } from "./hooks.ts";
 
 type ObjectClass = new (ctx: DurableObjectState, env: Env) => DurableObject<Env>;
+
+/** So many ticks are one where `alert-tick` is left out. */
+const LAZY_TICKS = 4;
 
 /** Ids of the objects that lived in this isolate, by class. */
 const seen = new Map<string, Set<string>>();
@@ -51,6 +55,7 @@ const BINDINGS = {
   Spillway: "SPILLWAY",
   ClusterHealth: "CLUSTER",
   AcceptanceShard: "ACCEPTANCE",
+  AlertOwner: "ALERT_OWNER",
 } as const;
 
 /** Ends the lives of all objects of these classes; the next call begins new ones from what they stored. @returns how many */
@@ -76,6 +81,16 @@ class SteppedConsumer extends deployed.PartitionConsumer {
   }
 }
 
+/** With that mechanism left out it rises, and sits through most of its ticks. */
+class LazyAlertOwner extends deployed.AlertOwner {
+  #ticks = 0;
+
+  override async alarm(): Promise<void> {
+    if (mutationOf(this.env) !== "alert-tick" || this.#ticks++ % LAZY_TICKS === 0) return await super.alarm();
+    await this.ctx.storage.setAlarm(Date.now() + deploymentOf(this.env).config.ALERT_TICK_MS);
+  }
+}
+
 export const PartitionConsumer = hooked("PartitionConsumer", SteppedConsumer);
 export const QuotaBucket = hooked("QuotaBucket", deployed.QuotaBucket);
 export const IdempotencyKeys = hooked("IdempotencyKeys", deployed.IdempotencyKeys);
@@ -83,3 +98,4 @@ export const TransportHost = hooked("TransportHost", deployed.TransportHost);
 export const Spillway = hooked("Spillway", deployed.Spillway);
 export const ClusterHealth = hooked("ClusterHealth", deployed.ClusterHealth);
 export const AcceptanceShard = hooked("AcceptanceShard", deployed.AcceptanceShard);
+export const AlertOwner = hooked("AlertOwner", LazyAlertOwner);

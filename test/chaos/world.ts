@@ -19,8 +19,9 @@ export interface WorldOptions {
   mutation: string | undefined;
 }
 
-const CONTROL_TIMEOUT_MS = 20_000;
-const API_TIMEOUT_MS = 30_000;
+/** A worker that catches up has one thread for that and for us. */
+const CONTROL_TIMEOUT_MS = 60_000;
+const API_TIMEOUT_MS = 60_000;
 const AGAIN_MS = 200;
 
 export class World {

@@ -65,6 +65,7 @@ function pageOf(
     request,
     (range) => store.windows({ tenant, name, window: definition.id, labels, ...range }),
     nowMs,
+    c.get("deployment").config.WINDOW_LATENESS_MS,
   );
 }
 

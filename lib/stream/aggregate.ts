@@ -11,19 +11,27 @@ import type {
   WindowPlace,
 } from "../storage/storage.ts";
 import type { WindowDefinition } from "../windows/definition.ts";
-import { decodePartial } from "../windows/partial-codec.ts";
-import type { WindowPartial } from "../windows/partial.ts";
 import type { Sample } from "../windows/sample.ts";
-import { nextResult, ResultBatch, type ResultWindow } from "./results.ts";
-import { keyOf, lookupOf, WindowBatch } from "./window-batch.ts";
-import { heldAt, type CachedWindow, type WindowCache } from "./window-cache.ts";
+import { PartialStateError } from "../windows/state-bytes.ts";
+import { complete, nextResult, ResultBatch, type ResultWindow } from "./results.ts";
+import type { CachedWindow } from "./cached-window.ts";
+import { WindowBatch, type BatchLimits } from "./window-batch.ts";
+import { heldAt, type WindowCache } from "./window-cache.ts";
+import { keyOf, lookupOf, lookUpInParts, roomFor } from "./window-lookup.ts";
 
-/** A commit of more than one message is cut where it would put more windows, or more characters of their states. */
+/**
+ * A commit of more than one message is cut where it would put more windows, or more characters of their states: these are
+ * held up to four times on their way into the store.
+ */
 export const MAX_WINDOWS_PER_COMMIT = 20_000;
-const MAX_STATE_CHARS = 12_000_000;
+const MAX_STATE_CHARS = 4_000_000;
+const LIMITS: BatchLimits = { windows: MAX_WINDOWS_PER_COMMIT, chars: MAX_STATE_CHARS };
+const NO_LIMITS: BatchLimits = { windows: Infinity, chars: Infinity };
 
 /** What one commit sends at most; what is due beyond that stays due. */
 export const MAX_RESULTS_PER_COMMIT = 2_000;
+/** So many windows that are due are looked at for how large they are. */
+const FIRST_DUE = 200;
 
 export interface AggregateContext {
   store: Pick<StreamStore, "windows" | "dueWindows" | "seriesLabels">;
@@ -68,18 +76,17 @@ export async function aggregate(
   context: AggregateContext,
   samples: readonly Sample[],
 ): Promise<Aggregate | "too_large"> {
-  const batch = new WindowBatch(context);
-  if (!batch.place(samples, context.mayBeCut ? MAX_WINDOWS_PER_COMMIT : Infinity)) {
+  const batch = new WindowBatch(context, context.mayBeCut ? LIMITS : NO_LIMITS);
+  if (!batch.place(samples) || !(await batch.lookUp())) {
     batch.undo();
     return "too_large";
   }
-  await batch.lookUp();
   try {
-    batch.fold();
+    if (!batch.fold()) return "too_large";
   } catch (error) {
+    if (error instanceof PartialStateError) throw error;
     throw new FoldError(error instanceof Error ? error.message : String(error), { cause: error });
   }
-  if (context.mayBeCut && batch.chars > MAX_STATE_CHARS) return "too_large";
   const telling = new Telling(context, batch);
   await telling.run();
   const { put, gone, series } = batch;
@@ -143,7 +150,7 @@ class Telling {
       this.#noteOwn(stored, window);
       const next = nextResult(window, true, watermarkMs, latenessMs, this.results.left > 0);
       keep(window, stored, next);
-      if (next.send) this.results.add(stored, window.partial, definition, next.isFinal, entry.labels);
+      if (next.send) this.results.add(stored, window.held, definition, next.isFinal, entry.labels);
       isLeft ||= next.dueMs !== null && next.dueMs <= watermarkMs;
     }
     return isLeft;
@@ -155,16 +162,27 @@ class Telling {
 
   /** Windows that no sample of the commit touched. @returns whether more may be due */
   async #tellDue(): Promise<boolean> {
-    const { store, source, watermarkMs } = this.#context;
-    const limit = this.results.left + this.#own.size;
-    const rows = await store.dueWindows(source, watermarkMs, limit);
-    this.calls++;
+    const { watermarkMs } = this.#context;
+    const all = this.results.left + this.#own.size;
+    let limit = Math.min(all, this.#own.size + FIRST_DUE);
+    let rows = await this.#dueRows(watermarkMs, limit);
+    if (rows.length === limit && limit < all) {
+      let chars = 0;
+      for (const { state } of rows) chars += state.length;
+      limit = Math.max(limit, Math.min(all, roomFor(chars / limit)));
+      if (limit > rows.length) rows = await this.#dueRows(watermarkMs, limit);
+    }
     for (const row of rows) {
       if (this.#own.has(keyOf(row))) continue;
       if (this.results.left <= 0) return true;
       this.#tellOne(row);
     }
     return rows.length === limit;
+  }
+
+  async #dueRows(watermarkMs: number, limit: number): Promise<StoredWindow[]> {
+    this.calls++;
+    return await this.#context.store.dueWindows(this.#context.source, watermarkMs, limit);
   }
 
   #tellOne(row: StoredWindow): void {
@@ -186,8 +204,7 @@ class Telling {
       cache.mark(entry);
       Object.assign(held, { dueMs, revision, touchedBy: cache.commit });
     }
-    if (next.send)
-      this.results.add(put, held?.partial ?? decodePartial(row.state), definition, isFinal, entry?.labels);
+    if (next.send) this.results.add(put, held?.held ?? row.state, definition, isFinal, entry?.labels);
   }
 
   /** Labels, and the windows before those of counters, as far as they are not held. */
@@ -198,29 +215,31 @@ class Telling {
       this.calls++;
       this.results.label(await store.seriesLabels(unlabelled));
     }
+    const unknown = new Map<string, ResultWindow>();
     const lookups: WindowLookup[] = [];
     for (const one of this.results.growing()) {
       const previous = this.#previousOf(one);
-      if (previous === "unknown") {
-        const at = startBefore(one);
-        lookups.push(lookupOf(one, one.definition, at, at));
-      } else if (previous) this.results.setPrevious(one, previous);
+      if (previous !== "unknown") {
+        complete(one, previous?.held);
+        continue;
+      }
+      const lookup = lookupOf(one, one.definition, startBefore(one), startBefore(one));
+      lookups.push(lookup);
+      unknown.set(keyOf({ ...lookup, startMs: lookup.fromMs }), one);
     }
-    if (lookups.length === 0) return;
-    this.calls++;
-    const found = new Map((await store.windows(source, lookups)).map((row) => [keyOf(row), row]));
-    for (const one of this.results.growing()) {
-      const row = found.get(keyOf({ ...one, startMs: startBefore(one) }));
-      if (row) this.results.setPrevious(one, decodePartial(row.state));
+    for await (const { rows } of lookUpInParts(store, source, lookups)) {
+      this.calls++;
+      for (const row of rows) complete(unknown.get(keyOf(row)) as ResultWindow, row.state);
     }
+    for (const one of this.results.growing()) complete(one, undefined);
   }
 
-  #previousOf(one: ResultWindow): WindowPartial | "unknown" | undefined {
+  #previousOf(one: ResultWindow): CachedWindow | "unknown" | undefined {
     const { cache, definitions } = this.#context;
     const place = definitions.indexOf(one.definition);
     const at = startBefore(one);
     const held = cache.peek(one.series)?.windows[place]?.get(at);
-    if (held) return held.partial;
+    if (held) return held;
     return cache.mayBeStored(place, at) ? "unknown" : undefined;
   }
 }

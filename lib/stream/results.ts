@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import type { OutboxEntry, PartitionSource, StoredWindow, WindowPlace } from "../storage/storage.ts";
 import type { WindowDefinition } from "../windows/definition.ts";
+import { decodePartial, isGrowing } from "../windows/partial-codec.ts";
 import type { WindowPartial } from "../windows/partial.ts";
 import { resultOf, type WindowResult } from "../windows/result.ts";
 
@@ -58,10 +59,14 @@ export interface ResultWindow extends WindowPlace {
   definition: WindowDefinition;
   labels: Record<string, string> | undefined;
   isFinal: boolean;
-  /** Null: it was merged into another one, and there is nothing to tell of it any more. */
-  figures: WindowResult | null;
-  partial: WindowPartial | undefined;
+  /** Null: it was merged into another one, and there is nothing to tell of it any more. Undefined: see `growing`. */
+  figures: WindowResult | null | undefined;
+  /** What grows, and may begin in the window before: see {@link complete}. Others' figures are made at once. */
+  growing: Held | undefined;
 }
+
+/** A partial, or the state that is stored of it. */
+type Held = WindowPartial | string;
 
 /** The results of one commit. */
 export class ResultBatch {
@@ -79,14 +84,15 @@ export class ResultBatch {
 
   add(
     { tenant, name, series, window, startMs, endMs, revision }: StoredWindow,
-    partial: WindowPartial,
+    held: Held,
     definition: WindowDefinition,
     isFinal: boolean,
     labels: Record<string, string> | undefined,
   ): void {
-    const figures = resultOf(partial, startMs, endMs);
+    const growing = definition.kind !== "session" && grows(held) ? held : undefined;
+    const figures = growing === undefined ? resultOf(partialOf(held), startMs, endMs) : undefined;
     const place = { tenant, name, series, window, startMs };
-    this.#results.push({ ...place, endMs, revision, definition, labels, isFinal, figures, partial });
+    this.#results.push({ ...place, endMs, revision, definition, labels, isFinal, figures, growing });
   }
 
   /** A session that was told of and is part of another one now: it has no row that could be due, so it is told at once. */
@@ -96,7 +102,7 @@ export class ResultBatch {
     definition: WindowDefinition,
     labels: Record<string, string>,
   ): void {
-    const rest = { endMs, definition, labels, isFinal: true, figures: null, partial: undefined };
+    const rest = { endMs, definition, labels, isFinal: true, figures: null, growing: undefined };
     this.#results.push({ ...place, ...rest, revision: revision + 1 });
   }
 
@@ -109,16 +115,9 @@ export class ResultBatch {
     for (const one of this.#results) one.labels ??= labels.get(one.series);
   }
 
-  /** Those whose growth begins in the window before. */
+  /** Those that are to be completed. */
   growing(): ResultWindow[] {
-    return this.#results.filter(
-      ({ partial, definition }) =>
-        definition.kind !== "session" && (partial?.counter !== undefined || partial?.seen !== undefined),
-    );
-  }
-
-  setPrevious(one: ResultWindow, previous: WindowPartial): void {
-    if (one.partial) one.figures = resultOf(one.partial, one.startMs, one.endMs, previous);
+    return this.#results.filter(({ growing }) => growing !== undefined);
   }
 
   /** Its rows of the outbox. */
@@ -132,6 +131,20 @@ export class ResultBatch {
     return arraysOf(texts, `${where}/processed/${nextOffset}/${watermarkMs}`, processedTopic);
   }
 }
+
+/** @param previous the window before it, from which growth counts; undefined: there is none */
+export function complete(one: ResultWindow, previous: Held | undefined): void {
+  const { growing, startMs, endMs } = one;
+  if (growing === undefined) return;
+  const before = previous === undefined ? undefined : partialOf(previous);
+  one.figures = resultOf(partialOf(growing), startMs, endMs, before);
+  one.growing = undefined;
+}
+
+const partialOf = (held: Held): WindowPartial => (typeof held === "string" ? decodePartial(held) : held);
+
+const grows = (held: Held): boolean =>
+  typeof held === "string" ? isGrowing(held) : held.counter !== undefined || held.seen !== undefined;
 
 /** JSON texts of one tenant each, as arrays of its own, in as few rows as their bounds allow. */
 export function arraysOf(

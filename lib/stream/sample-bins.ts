@@ -11,8 +11,11 @@ export interface Bins {
   sum: number;
   min?: number;
   max?: number;
-  bins: Bin[];
+  /** As many buckets as anybody likes: made when they are read. */
+  bins: Iterable<Bin>;
 }
+
+type Extremes = Pick<Bins, "min" | "max">;
 
 /** Narrower than a sketch's error on either side (lib/windows: 1 %). */
 const NARROW = 1.02;
@@ -20,7 +23,7 @@ const NARROW = 1.02;
 /** 2^(1/64): a bucket's middle is 0.54 % off at most, and more of them would say nothing to a sketch. */
 const FINEST_SCALE = 6;
 
-/** Of one histogram; with more, neighbours become one. */
+/** Of one histogram; with more, neighbours become one. Fewer would break the 1 % of those that are fine enough for it. */
 const MAX_BUCKETS = 1_000;
 
 /** Prometheus: bounds of its own, in `customValues`. */
@@ -41,49 +44,105 @@ export type Temporality = keyof typeof SPREADS;
 
 /** An OTLP point, from a record's `detail.otlp.dataPoint`. */
 export function explicitBins(point: JsonObject, temporality: Temporality): Bins {
-  const buckets = new Buckets(temporality, extremesOf(point, temporality));
-  const bounds = listOf(point.explicitBounds).map(numberOf);
-  const counts = listOf(point.bucketCounts);
-  buckets.addBounded(bounds, counts.map(countOf));
-  return buckets.finish(numberOf(point.count), numberOf(point.sum));
+  const extremes = extremesOf(point, temporality);
+  return binsOf(point.count, point.sum, extremes, () => {
+    const buckets = new Buckets(temporality, extremes);
+    const bounds = listOf(point.explicitBounds).map(numberOf);
+    buckets.addBounded(bounds, listOf(point.bucketCounts).map(countOf));
+    return buckets.bins;
+  });
 }
 
 /** An OTLP point, from a record's `detail.otlp.dataPoint`. */
 export function exponentialBins(point: JsonObject, temporality: Temporality): Bins {
-  const buckets = new Buckets(temporality, extremesOf(point, temporality));
-  const scale = numberOf(point.scale) ?? 0;
-  for (const sign of [-1, 1] as const) {
-    const side = objectOf(sign === 1 ? point.positive : point.negative);
-    const counts = listOf(side?.bucketCounts).map(countOf);
-    const offset = numberOf(side?.offset) ?? 0;
-    buckets.addExponential(sign, scale, counts, (place) => offset + place);
-  }
-  buckets.add(0, 0, numberOf(point.zeroCount) ?? 0);
-  return buckets.finish(numberOf(point.count), numberOf(point.sum));
+  const extremes = extremesOf(point, temporality);
+  return binsOf(point.count, point.sum, extremes, () => {
+    const buckets = new Buckets(temporality, extremes);
+    const scale = numberOf(point.scale) ?? 0;
+    for (const sign of [-1, 1] as const) {
+      const side = objectOf(sign === 1 ? point.positive : point.negative);
+      const counts = listOf(side?.bucketCounts).map(countOf);
+      const offset = numberOf(side?.offset) ?? 0;
+      buckets.addExponential(sign, scale, counts, (place) => offset + place);
+    }
+    buckets.add(0, 0, numberOf(point.zeroCount) ?? 0);
+    return buckets.bins;
+  });
 }
 
 /** Prometheus' native histogram, from `detail.prometheus.histogram`. */
 export function nativeBins(histogram: JsonObject, temporality: Temporality): Bins {
-  const buckets = new Buckets(temporality, {});
-  const schema = numberOf(histogram.schema) ?? 0;
-  for (const sign of [-1, 1] as const) {
-    const side = sign === 1 ? "positive" : "negative";
-    const counts = countsOf(histogram, side);
-    const indices = indicesOf(listOf(histogram[`${side}Spans`]), counts.length);
-    if (schema !== CUSTOM_BUCKETS) {
-      // Its bucket i ends at base^i, where OTLP's begins.
-      buckets.addExponential(sign, schema, counts, (place) => (indices[place] as number) - 1);
-      continue;
+  return binsOf(histogram.countInt ?? histogram.countFloat, histogram.sum, {}, () => {
+    const buckets = new Buckets(temporality, {});
+    const schema = numberOf(histogram.schema) ?? 0;
+    for (const sign of [-1, 1] as const) {
+      const side = sign === 1 ? "positive" : "negative";
+      const counts = countsOf(histogram, side);
+      const indices = indicesOf(listOf(histogram[`${side}Spans`]), counts.length);
+      if (schema !== CUSTOM_BUCKETS) {
+        // Its bucket i ends at base^i, where OTLP's begins.
+        buckets.addExponential(sign, schema, counts, (place) => (indices[place] as number) - 1);
+        continue;
+      }
+      const bounds = listOf(histogram.customValues).map(numberOf);
+      const dense: number[] = [];
+      for (const [place, index] of indices.entries()) {
+        if (index >= 0 && index <= bounds.length) dense[index] = counts[place] as number;
+      }
+      buckets.addBounded(bounds, Array.from(dense, countOf));
     }
-    const bounds = listOf(histogram.customValues).map(numberOf);
-    const dense: number[] = [];
-    for (const [place, index] of indices.entries()) {
-      if (index >= 0 && index <= bounds.length) dense[index] = counts[place] as number;
-    }
-    buckets.addBounded(bounds, Array.from(dense, countOf));
+    buckets.add(0, 0, numberOf(histogram.zeroCountInt ?? histogram.zeroCountFloat) ?? 0);
+    return buckets.bins;
+  });
+}
+
+/** Without a bucket, a mean is all that is known: nothing for percentiles to be made of. */
+function binsOf(
+  count: JsonValue | undefined,
+  sum: JsonValue | undefined,
+  { min, max }: Extremes,
+  make: () => Bin[],
+): Bins {
+  const made = new MadeBins(make);
+  const bins: Bins = {
+    count: numberOf(count) ?? totalOf(made, (_, weight) => weight),
+    sum: numberOf(sum) ?? totalOf(made, (value, weight) => value * weight),
+    bins: made,
+  };
+  if (min !== undefined) bins.min = min;
+  if (max !== undefined) bins.max = max;
+  return bins;
+}
+
+function totalOf(bins: Iterable<Bin>, of: (value: number, weight: number) => number): number {
+  let sum = 0;
+  for (const [value, weight] of bins) sum += of(value, weight);
+  return sum;
+}
+
+/** Bins that are made when they are read: those of a whole commit would be a hundred times their bytes. */
+class MadeBins implements Iterable<Bin> {
+  readonly #make: () => Bin[];
+
+  constructor(make: () => Bin[]) {
+    this.#make = make;
   }
-  buckets.add(0, 0, numberOf(histogram.zeroCountInt ?? histogram.zeroCountFloat) ?? 0);
-  return buckets.finish(numberOf(histogram.countInt ?? histogram.countFloat), numberOf(histogram.sum));
+
+  [Symbol.iterator](): Iterator<Bin> {
+    return this.#make().values();
+  }
+}
+
+/** How many buckets a record's histogram has. */
+export function bucketsOf(detail: JsonObject | undefined): number {
+  const point = objectOf(objectOf(detail?.otlp)?.dataPoint) ?? {};
+  const histogram = objectOf(objectOf(detail?.prometheus)?.histogram) ?? {};
+  let buckets = listOf(point.bucketCounts).length;
+  for (const side of ["positive", "negative"]) {
+    buckets += listOf(objectOf(point[side])?.bucketCounts).length;
+    buckets += listOf(histogram[`${side}Deltas`]).length + listOf(histogram[`${side}Counts`]).length;
+  }
+  return buckets;
 }
 
 /** What is in the buckets, and between which values. */
@@ -91,9 +150,9 @@ class Buckets {
   readonly #spread: readonly number[];
   readonly #min: number | undefined;
   readonly #max: number | undefined;
-  readonly #bins: Bin[] = [];
+  readonly bins: Bin[] = [];
 
-  constructor(temporality: Temporality, { min, max }: { min?: number; max?: number }) {
+  constructor(temporality: Temporality, { min, max }: Extremes) {
     this.#spread = SPREADS[temporality];
     this.#min = min;
     this.#max = max;
@@ -150,8 +209,8 @@ class Buckets {
     if (from === -Infinity) from = to > 0 && to !== Infinity ? 0 : to;
     if (to === Infinity) to = from;
     if (!Number.isFinite(from) || !Number.isFinite(to)) return;
-    if (from >= to) this.#bins.push([to, count]);
-    else if (isNarrow(from, to)) this.#bins.push([(2 * from * to) / (from + to), count]);
+    if (from >= to) this.bins.push([to, count]);
+    else if (isNarrow(from, to)) this.bins.push([(2 * from * to) / (from + to), count]);
     else this.#addSpread(from, to, count);
   }
 
@@ -159,22 +218,8 @@ class Buckets {
     const places = this.#spread.length;
     for (const [rank, part] of this.#spread.entries()) {
       const weight = Math.floor((count + places - 1 - rank) / places);
-      if (weight > 0) this.#bins.push([from * (1 - part) + to * part, weight]);
+      if (weight > 0) this.bins.push([from * (1 - part) + to * part, weight]);
     }
-  }
-
-  /** Without a bucket, a mean is all that is known: nothing for percentiles to be made of. */
-  finish(count: number | undefined, sum: number | undefined): Bins {
-    let weight = 0;
-    let weighted = 0;
-    for (const [value, times] of this.#bins) {
-      weight += times;
-      weighted += value * times;
-    }
-    const bins: Bins = { count: count ?? weight, sum: sum ?? weighted, bins: this.#bins };
-    if (this.#min !== undefined) bins.min = this.#min;
-    if (this.#max !== undefined) bins.max = this.#max;
-    return bins;
   }
 }
 
@@ -194,7 +239,7 @@ function total(counts: readonly number[], from: number, to: number): number {
   return sum;
 }
 
-function extremesOf({ min, max }: JsonObject, temporality: Temporality): { min?: number; max?: number } {
+function extremesOf({ min, max }: JsonObject, temporality: Temporality): Extremes {
   const least = numberOf(min);
   const greatest = numberOf(max);
   if (temporality === "cumulative") return {};

@@ -1,11 +1,10 @@
 // The windows that the samples of one commit touch: found in the cache, read from the store in one call where they are not
-// there, folded in place, and encoded. Whoever calls has begun a commit of the cache, and settles it.
+// there, folded one after the other, and encoded. Whoever calls has begun a commit of the cache, and settles it.
 import type {
   PartitionSource,
   SeriesSeen,
   StoredWindow,
   StreamStore,
-  WindowLookup,
   WindowPlace,
 } from "../storage/storage.ts";
 import {
@@ -15,17 +14,13 @@ import {
   type SessionDefinition,
   type WindowDefinition,
 } from "../windows/definition.ts";
-import { decodePartial, encodePartial } from "../windows/partial-codec.ts";
+import { encodePartial } from "../windows/partial-codec.ts";
 import { emptyPartial, fold, type WindowPartial } from "../windows/partial.ts";
 import type { Sample } from "../windows/sample.ts";
 import { mergeSessions } from "../windows/sessions.ts";
-import {
-  midnightOf,
-  type CachedWindow,
-  type DaySessions,
-  type SeriesEntry,
-  type WindowCache,
-} from "./window-cache.ts";
+import { CachedWindow } from "./cached-window.ts";
+import { midnightOf, type DaySessions, type SeriesEntry, type WindowCache } from "./window-cache.ts";
+import { keyOf, lookupOf, lookUpInParts } from "./window-lookup.ts";
 
 export interface BatchContext {
   store: Pick<StreamStore, "windows">;
@@ -37,6 +32,16 @@ export interface BatchContext {
   /** Windows that start before are another reader's. */
   fromMs: number;
 }
+
+/** What a commit may come to; one of a single message has no limits. */
+export interface BatchLimits {
+  windows: number;
+  /** Of the states of its windows as they are stored. */
+  chars: number;
+}
+
+/** A commit's states grow by its samples: those of new windows are not known before. */
+const MAX_GROWTH = 2;
 
 /** A window that is put, in the order of `put`. */
 export interface Touched {
@@ -69,28 +74,31 @@ export class WindowBatch {
   readonly touched: Touched[] = [];
   readonly put: StoredWindow[] = [];
   readonly gone: GoneSession[] = [];
-  /** Pairs: a sample, and a window that it belongs to. */
-  readonly #into: CachedWindow[] = [];
-  readonly #what: Sample[] = [];
+  /** A sample for each window that it belongs to; and for each the next of the same window, the first after the last. */
+  readonly #samples: Sample[] = [];
+  readonly #next: number[] = [];
   readonly #missing: Touched[] = [];
   readonly #groups = new Map<DaySessions, SessionGroup>();
-  /** Of the states in `put`. */
-  chars = 0;
+  readonly #limits: BatchLimits;
+  /** Of the states of windows that are touched, before they are. */
+  #chars = 0;
   /** How often the store was asked. */
   calls = 0;
 
-  constructor(context: BatchContext) {
+  constructor(context: BatchContext, limits: BatchLimits) {
     this.#context = context;
+    this.#limits = limits;
   }
 
   /**
    * Finds the windows of each sample, or makes them.
-   * @returns false where they are more than `limit`: to be undone
+   * @returns false where they are too many, or too large: to be undone
    */
-  place(samples: readonly Sample[], limit: number): boolean {
+  place(samples: readonly Sample[]): boolean {
     const { cache, definitions, today } = this.#context;
+    const { windows, chars } = this.#limits;
     for (const sample of samples) {
-      if (this.touched.length + this.#groups.size > limit) return false;
+      if (this.touched.length + this.#groups.size > windows || this.#chars > chars) return false;
       const known = cache.peek(sample.series);
       const isFirst = known?.touchedBy !== cache.commit;
       const entry = isFirst ? cache.touch(sample) : known;
@@ -125,16 +133,21 @@ export class WindowBatch {
     const windows = entry.windows[place] as Map<number, CachedWindow>;
     let window = windows.get(startMs);
     if (!window) {
-      window = newWindow(startMs, endMs, emptyPartial(this.#context.source.partition));
+      window = new CachedWindow(startMs, endMs, emptyPartial(this.#context.source.partition));
       windows.set(startMs, window);
       if (cache.mayBeStored(place, startMs)) this.#missing.push({ entry, definition, window });
     }
     if (window.touchedBy !== cache.commit) {
       window.touchedBy = cache.commit;
+      this.#chars += window.chars;
       this.touched.push({ entry, definition, window });
+      this.#next.push(this.#samples.length);
+    } else {
+      this.#next.push(this.#next[window.lastSample] as number);
+      this.#next[window.lastSample] = this.#samples.length;
     }
-    this.#into.push(window);
-    this.#what.push(sample);
+    window.lastSample = this.#samples.length;
+    this.#samples.push(sample);
   }
 
   #placeInSession(entry: SeriesEntry, place: number, definition: SessionDefinition, sample: Sample): void {
@@ -155,7 +168,7 @@ export class WindowBatch {
     } else this.#groups.set(day, { entry, definition, day, samples: [sample], firstMs: ms });
   }
 
-  /** Nothing was read or folded yet: as if no sample had been placed. */
+  /** Nothing was folded yet: as if no sample had been placed. */
   undo(): void {
     const { cache } = this.#context;
     for (const { entry, window } of this.touched) {
@@ -166,8 +179,11 @@ export class WindowBatch {
     cache.release();
   }
 
-  /** Reads what may be in the store and is not held. */
-  async lookUp(): Promise<void> {
+  /**
+   * Reads what may be in the store and is not held.
+   * @returns false where it is too large: to be undone
+   */
+  async lookUp(): Promise<boolean> {
     const { store, source, cache, definitions } = this.#context;
     const lookups = this.#missing.map(({ entry, definition, window }) =>
       lookupOf(entry, definition, window.startMs, window.startMs),
@@ -178,75 +194,90 @@ export class WindowBatch {
       if (firstMs >= knownFromMs) continue;
       lookups.push(lookupOf(entry, definition, midnightMs, knownFromMs - 1));
       days.set(keyOf(placeOf(entry, definition, { startMs: midnightMs })), day);
-      day.knownFromMs = midnightMs;
     }
-    if (lookups.length === 0) return;
-    this.calls++;
-    const rows = await store.windows(source, lookups);
     const wanted = new Set(this.#missing.map(({ window }) => window));
-    for (const row of rows) {
-      const place = definitions.findIndex(({ id }) => id === row.window);
-      const window = cache.peek(row.series)?.windows[place]?.get(row.startMs);
-      if (window && wanted.has(window))
-        Object.assign(window, fromStore(row), { touchedBy: window.touchedBy });
-      else days.get(keyOf({ ...row, startMs: midnightOf(row.startMs) }))?.list.push(fromStore(row));
+    for await (const part of lookUpInParts(store, source, lookups)) {
+      this.calls++;
+      for (const row of part.rows) {
+        this.#chars += row.state.length;
+        const place = definitions.findIndex(({ id }) => id === row.window);
+        const window = cache.peek(row.series)?.windows[place]?.get(row.startMs);
+        if (window && wanted.has(window)) window.restore(row);
+        else {
+          const { startMs, endMs, state } = row;
+          const day = days.get(keyOf({ ...row, startMs: midnightOf(startMs) }));
+          day?.list.push(new CachedWindow(startMs, endMs, state).restore(row));
+        }
+      }
+      for (const lookup of part.lookups) {
+        const day = days.get(keyOf({ ...lookup, startMs: lookup.fromMs }));
+        if (!day) continue;
+        day.knownFromMs = day.midnightMs;
+        day.list.sort(byStart);
+      }
+      if (this.#chars > this.#limits.chars) return false;
     }
-    for (const day of days.values()) day.list.sort(byStart);
+    return true;
   }
 
-  /** Samples into their windows; what came of it is encoded. */
-  fold(): void {
-    for (let i = 0; i < this.#into.length; i++)
-      fold((this.#into[i] as CachedWindow).partial, this.#what[i] as Sample);
-    for (const group of this.#groups.values()) this.#foldSessions(group);
-    for (const { entry, definition, window } of this.touched) {
+  /**
+   * Samples into their windows, one window after the other; what came of it is encoded.
+   * @returns false where that is too large: what the commit touched is of no use any more
+   */
+  fold(): boolean {
+    let chars = 0;
+    let room = this.#context.cache.room;
+    const put = ({ entry, definition, window }: Touched, partial: WindowPartial) => {
       const { tenant, name, series } = entry;
       const { startMs, endMs, dueMs, revision } = window;
-      const state = encodePartial(window.partial);
-      window.chars = state.length;
-      this.chars += state.length;
+      const state = encodePartial(partial);
+      room -= window.keep(partial, state, room);
+      chars += state.length;
       this.put.push({ tenant, name, series, window: definition.id, startMs, endMs, dueMs, revision, state });
+      return chars <= this.#limits.chars * MAX_GROWTH;
+    };
+    for (const touched of this.touched) {
+      const { partial, lastSample } = touched.window;
+      let at = lastSample;
+      do {
+        at = this.#next[at] as number;
+        fold(partial, this.#samples[at] as Sample);
+      } while (at !== lastSample);
+      if (!put(touched, partial)) return false;
     }
+    for (const group of this.#groups.values())
+      for (const touched of this.#foldSessions(group)) {
+        this.touched.push(touched);
+        if (!put(touched, touched.window.partial)) return false;
+      }
+    return true;
   }
 
-  #foldSessions({ entry, definition, day, samples }: SessionGroup): void {
+  /** @returns the sessions that are to be put */
+  #foldSessions({ entry, definition, day, samples }: SessionGroup): Touched[] {
     const { cache, source } = this.#context;
     const { changed, removed } = mergeSessions(definition, day.list, samples, source.partition);
     const merged = new Set(changed.flatMap(({ from }) => from));
     day.list = day.list.filter((session) => !merged.has(session));
-    for (const { startMs, endMs, partial, from } of changed) {
+    const touched = changed.map(({ startMs, endMs, partial, from }) => {
       const kept = from.find((before) => before.startMs === startMs);
-      const window = {
-        ...(kept ?? newWindow(startMs, endMs, partial)),
-        endMs,
-        partial,
-        touchedBy: cache.commit,
-      };
+      const window = new CachedWindow(startMs, endMs, partial);
+      if (kept) {
+        window.dueMs = kept.dueMs;
+        window.revision = kept.revision;
+        window.isStored = kept.isStored;
+      }
+      window.touchedBy = cache.commit;
       day.list.push(window);
-      this.touched.push({ entry, definition, window });
-    }
+      return { entry, definition, window };
+    });
     day.list.sort(byStart);
     for (const session of removed) {
       if (session.isStored)
         this.gone.push({ place: placeOf(entry, definition, session), entry, definition, session });
     }
+    return touched;
   }
-}
-
-const newWindow = (startMs: number, endMs: number, partial: WindowPartial): CachedWindow => ({
-  startMs,
-  endMs,
-  partial,
-  dueMs: null,
-  revision: 0,
-  isStored: false,
-  chars: 0,
-  touchedBy: 0,
-});
-
-function fromStore({ startMs, endMs, dueMs, revision, state }: StoredWindow): CachedWindow {
-  const partial = decodePartial(state);
-  return { ...newWindow(startMs, endMs, partial), dueMs, revision, isStored: true, chars: state.length };
 }
 
 const placeOf = (
@@ -254,19 +285,5 @@ const placeOf = (
   { id }: WindowDefinition,
   { startMs }: { startMs: number },
 ): WindowPlace => ({ tenant, name, series, window: id, startMs });
-
-export const lookupOf = (
-  { tenant, name, series }: Pick<WindowPlace, "tenant" | "name" | "series">,
-  { id }: WindowDefinition,
-  fromMs: number,
-  toMs: number,
-): WindowLookup => ({ tenant, name, series, window: id, fromMs, toMs });
-
-/** The series has its tenant and name in it. */
-export const keyOf = ({
-  series,
-  window,
-  startMs,
-}: Pick<WindowPlace, "series" | "window" | "startMs">): string => `${series}/${window}/${startMs}`;
 
 const byStart = (a: CachedWindow, b: CachedWindow) => a.startMs - b.startMs;

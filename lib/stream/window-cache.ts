@@ -3,35 +3,17 @@
 // dropped. Bounded by bytes as estimated: series that were not touched for longest go first.
 import type { PartitionSource, Position, StreamStore } from "../storage/storage.ts";
 import { DAY_MS, type WindowDefinition } from "../windows/definition.ts";
-import type { WindowPartial } from "../windows/partial.ts";
 import type { Sample } from "../windows/sample.ts";
-import type { Session } from "../windows/sessions.ts";
+import type { CachedWindow } from "./cached-window.ts";
 
-/** What this memory may hold, estimated; a commit in hand comes on top (MAX_WINDOWS_PER_COMMIT in aggregate.ts). */
+/** What this memory may hold, estimated, with the partials of a commit in hand; its texts come on top (aggregate.ts). */
 export const CACHE_BYTES = 24 * 1024 * 1024;
 
 /** Series whose labels are known to be in the store for today; some 80 bytes each. */
 const MAX_SEEN = 100_000;
 
-/**
- * Estimates: a series with its maps; a window of one point; what more a character of the stored state stands for. Measured:
- * 1,133 bytes with one gauge point (32 characters), 4,495 with 1,000 (572), 5,332 with 200 of a counter (3,308).
- */
+/** An estimate: a series with its maps. */
 const SERIES_BYTES = 800;
-const WINDOW_BYTES = 1_000;
-const BYTES_PER_STATE_CHAR = 5;
-
-export interface CachedWindow extends Session {
-  /** Undefined until it is known whether the store has it. */
-  partial: WindowPartial;
-  dueMs: number | null;
-  revision: number;
-  isStored: boolean;
-  /** Of the state as it was put last. */
-  chars: number;
-  /** The commit that touched it last. */
-  touchedBy: number;
-}
 
 /** Sessions of one series and day, by their starts. */
 export interface DaySessions {
@@ -79,6 +61,13 @@ export class WindowCache {
 
   get seriesCount(): number {
     return this.#entries.size;
+  }
+
+  /** Bytes that partials of the commit in hand may take: others of the series that it touches are left out of account. */
+  get room(): number {
+    let bytes = this.#maxBytes - this.#bytes;
+    for (const entry of this.#touched) bytes += entry.bytes;
+    return bytes;
   }
 
   /** Number of the commit in hand. */
@@ -236,7 +225,7 @@ export class WindowCache {
         if (this.#isOver(window)) {
           windows.delete(window.startMs);
           this.#forgot(place, window.startMs);
-        } else bytes += bytesOf(window);
+        } else bytes += window.bytes;
       }
     }
     for (const [place, days] of entry.sessions.entries()) {
@@ -253,7 +242,7 @@ export class WindowCache {
           days.delete(day.midnightMs);
           this.#forgot(place, day.midnightMs);
         }
-        for (const session of day.list) bytes += bytesOf(session);
+        for (const session of day.list) bytes += session.bytes;
       }
     }
     return bytes;
@@ -282,8 +271,6 @@ export interface Seen {
 }
 
 export const midnightOf = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS;
-
-const bytesOf = ({ chars }: CachedWindow): number => WINDOW_BYTES + chars * BYTES_PER_STATE_CHAR;
 
 /** The mark is no part of it: it follows from the others. */
 function isSame(a: Position, b: Position): boolean {

@@ -5,9 +5,9 @@ import {
   addCounts,
   MAX_COUNT,
   addSketch,
-  addToSketch,
   copySketch,
   emptySketch,
+  SketchBuilder,
   type Bins,
   type Sketch,
 } from "./sketch.ts";
@@ -50,29 +50,54 @@ export const SEEN: Growing<Seen> = {
   greater: (a, b) => (compareSeen(a, b) >= 0 ? a : b),
 };
 
-/** @param sum as {@link sumOfBins} has it where the distribution's own is no number */
 export function seenOf(distribution: Distribution): Seen {
-  return {
-    count: roundCount(distribution.count),
-    sum: sumOfBins(distribution),
-    sketch: sketchOfBins(distribution),
-  };
+  const { sum, sketch } = binnedOf(distribution);
+  return { count: roundCount(distribution.count), sum, sketch };
 }
 
-function sketchOfBins({ bins }: Pick<Distribution, "bins">): Sketch {
-  const sketch = emptySketch();
-  for (const [value, weight] of bins)
-    if (isBin(value, weight)) addToSketch(sketch, value, roundCount(weight));
-  return sketch;
+/** What follows from a distribution's bins. */
+export interface Binned {
+  /** The distribution's own; histograms that saw a NaN have one for a sum: then that of the bins. */
+  sum: number;
+  /** Of the bins' values; Infinity and -Infinity where there is none. */
+  least: number;
+  greatest: number;
+  /** Not to be changed. */
+  sketch: Sketch;
 }
 
-/** Histograms that saw a NaN have one for a sum. */
-export function sumOfBins({ sum, bins }: Pick<Distribution, "sum" | "bins">): number {
-  if (Number.isFinite(sum)) return sum + 0;
+let newest: Distribution | undefined;
+let newestBinned: Binned | undefined;
+
+/** A sample is folded into several windows, one after the other: its bins are read once. */
+export function binnedOf(distribution: Distribution): Binned {
+  if (newest !== distribution || !newestBinned) {
+    newestBinned = bin(distribution);
+    newest = distribution;
+  }
+  return newestBinned;
+}
+
+/** Bins count that are of a finite value, and at least one. */
+function bin({ sum, bins }: Distribution): Binned {
+  const sketch = new SketchBuilder();
   let estimate = 0;
-  for (const [value, weight] of bins)
-    if (isBin(value, weight)) estimate = inRange(estimate + value * roundCount(weight));
-  return inRange(estimate);
+  let least = Infinity;
+  let greatest = -Infinity;
+  for (const [value, weight] of bins) {
+    if (!Number.isFinite(value) || !(weight >= 0.5)) continue;
+    const count = roundCount(weight);
+    sketch.add(value, count);
+    estimate = inRange(estimate + value * count);
+    least = Math.min(least, value);
+    greatest = Math.max(greatest, value);
+  }
+  return {
+    sum: Number.isFinite(sum) ? sum + 0 : inRange(estimate),
+    least,
+    greatest,
+    sketch: sketch.finish(),
+  };
 }
 
 export function roundCount(count: number): number {
@@ -82,11 +107,6 @@ export function roundCount(count: number): number {
 /** Finite, so that nothing that follows from it is no number. */
 function inRange(value: number): number {
   return Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, value));
-}
-
-/** A bin that counts: of a finite value, at least once. */
-export function isBin(value: number, weight: number): boolean {
-  return Number.isFinite(value) && weight >= 0.5;
 }
 
 /**

@@ -1,9 +1,11 @@
 // Windows as they are read: partials of several partitions, and of several series where a query asks so, brought together.
-// Partials of one series are merged; those of different series stay beside each other, since counters must not be mixed.
+// Partials of one series are merged; those of different series are added up, since counters must not be mixed. Rows are
+// decoded one at a time: a partial has many times the size of its text.
 import type { WindowDefinition } from "./definition.ts";
-import { copyPartial, merge, type WindowPartial } from "./partial.ts";
+import { merge, type WindowPartial } from "./partial.ts";
 import { decodePartial } from "./partial-codec.ts";
-import type { SeriesPart } from "./result.ts";
+import { newestOf } from "./points.ts";
+import { wholeOf, type PreviousWindow, type SeriesPart, type WholeWindow } from "./result.ts";
 import { runsOf, spanOf } from "./sessions.ts";
 
 /** What reading takes of a stored window. */
@@ -15,101 +17,102 @@ export interface WindowRow {
   state: string;
 }
 
-export interface ReadWindow<R extends WindowRow> {
+/** Rows that make one window. */
+export interface WindowGroup<R extends WindowRow> {
   /** What `groupOf` said. */
   group: string;
   startMs: number;
   endMs: number;
-  /** One for each series, for {@link resultOfParts} of result.ts. */
-  parts: SeriesPart[];
-  /** What went into it. */
   rows: R[];
 }
 
+export interface ReadWindow<R extends WindowRow> extends WindowGroup<R> {
+  whole: WholeWindow;
+}
+
 /**
- * Tumbling and sliding windows are merged by start, sessions where they overlap or touch, of whatever partition. For the
- * growth of counters the rows of the windows just before the first one are to be given too.
+ * Tumbling and sliding windows go together by start, sessions where they overlap or touch, of whatever partition.
  * @param groupOf which rows make one window; by default each series its own
+ * @param stepMs length to which tumbling windows are brought, a multiple of theirs; undefined: their own
  * @returns by start, then by group
- * @throws PartialStateError
+ * @throws RangeError where the step is no multiple
  */
-export function mergeAtRead<R extends WindowRow>(
+export function groupRows<R extends WindowRow>(
   definition: WindowDefinition,
   rows: readonly R[],
   groupOf: (row: R) => string = ({ series }) => series,
-): ReadWindow<R>[] {
-  const windows: ReadWindow<R>[] = [];
+  stepMs?: number,
+): WindowGroup<R>[] {
+  const windows: WindowGroup<R>[] = [];
   for (const [group, members] of by(rows, groupOf)) {
+    if (stepMs !== undefined) {
+      if (members.some(({ startMs, endMs }) => stepMs % (endMs - startMs) !== 0))
+        throw new RangeError(
+          `windows can be brought to a multiple of their length only, and ${stepMs} ms is none`,
+        );
+      for (const [startMs, run] of by(members, (row) => Math.floor(row.startMs / stepMs) * stepMs))
+        windows.push({ group, startMs, endMs: startMs + stepMs, rows: run });
+      continue;
+    }
     const runs =
       definition.kind === "session" ? runsOf(members) : by(members, ({ startMs }) => startMs).values();
-    for (const run of runs) windows.push({ group, ...spanOf(run), parts: partsOf(run), rows: run });
+    for (const run of runs) windows.push({ group, ...spanOf(run), rows: run });
   }
-  return inOrder(definition.kind === "session" ? windows : withPrevious(windows));
-}
-
-/**
- * Tumbling windows brought to a longer length.
- * @param sizeMs a multiple of theirs
- * @throws RangeError where it is none
- */
-export function coarsen<R extends WindowRow>(
-  windows: readonly ReadWindow<R>[],
-  sizeMs: number,
-): ReadWindow<R>[] {
-  const coarse: ReadWindow<R>[] = [];
-  for (const [group, members] of by(windows, ({ group }) => group)) {
-    for (const [startMs, run] of by(members, ({ startMs }) => Math.floor(startMs / sizeMs) * sizeMs)) {
-      const endMs = startMs + sizeMs;
-      if (run.some((window) => sizeMs % (window.endMs - window.startMs) !== 0))
-        throw new RangeError(
-          `windows can be brought to a multiple of their length only, and ${sizeMs} ms is none`,
-        );
-      const parts = [
-        ...by(
-          run.flatMap(({ parts }) => parts),
-          ({ series }) => series,
-        ),
-      ].map(([series, pieces]) => ({
-        series,
-        partial: mergeAll(pieces.map(({ partial }) => partial)),
-      }));
-      coarse.push({ group, startMs, endMs, parts, rows: run.flatMap(({ rows }) => rows) });
-    }
-  }
-  return inOrder(withPrevious(coarse));
-}
-
-function partsOf(rows: readonly WindowRow[]): SeriesPart[] {
-  return [...by(rows, ({ series }) => series)].map(([series, ofSeries]) => ({
-    series,
-    partial: mergeAll(ofSeries.map(({ state }) => decodePartial(state))),
-  }));
-}
-
-/** In the order given: cumulative points beyond their cap are exact if the earlier windows come first. */
-function mergeAll(partials: readonly WindowPartial[]): WindowPartial {
-  const [first, ...others] = partials;
-  const merged = copyPartial(first as WindowPartial);
-  for (const other of others) merge(merged, other);
-  return merged;
-}
-
-function inOrder<R extends WindowRow>(windows: readonly ReadWindow<R>[]): ReadWindow<R>[] {
   return windows.toSorted(
     (a, b) => a.startMs - b.startMs || (a.group < b.group ? -1 : Number(a.group > b.group)),
   );
 }
 
-/** Gives each part the partial of the same series whose window ends where its own starts. */
-function withPrevious<R extends WindowRow>(windows: ReadWindow<R>[]): ReadWindow<R>[] {
-  const ending = new Map<string, WindowPartial>();
-  for (const { endMs, parts } of windows)
-    for (const { series, partial } of parts)
-      if (partial.counter || partial.seen) ending.set(`${series}/${endMs}`, partial);
-  if (ending.size > 0)
-    for (const { startMs, parts } of windows)
-      for (const part of parts) part.previous = ending.get(`${part.series}/${startMs}`);
-  return windows;
+/**
+ * Reads windows one after the other.
+ * @param groups as {@link groupRows} gave them; for the growth of counters with the windows just before the first one
+ * @param fromMs those that start before are read for that alone
+ * @throws PartialStateError
+ */
+export function* mergeGroups<R extends WindowRow>(
+  { kind }: WindowDefinition,
+  groups: readonly WindowGroup<R>[],
+  fromMs = -Infinity,
+): Generator<ReadWindow<R>> {
+  /** By series and end, the earliest end first. */
+  const ending = new Map<string, { endMs: number; previous: PreviousWindow }>();
+  for (const group of groups) {
+    const { startMs, endMs, rows } = group;
+    for (const [key, before] of ending) {
+      if (before.endMs >= startMs) break;
+      ending.delete(key);
+    }
+    if (startMs < fromMs && (endMs < fromMs || kind === "session")) continue;
+    const parts = partsOf(rows, (series, { counter, seen }) => {
+      const before = ending.get(`${series}/${startMs}`)?.previous;
+      if ((counter || seen) && kind !== "session") {
+        const previous = { counter: counter && newestOf(counter), seen: seen && newestOf(seen) };
+        ending.set(`${series}/${endMs}`, { endMs, previous });
+      }
+      return before;
+    });
+    const whole = wholeOf(parts, startMs);
+    if (startMs >= fromMs) yield { ...group, whole };
+  }
+}
+
+/** One for each series, each made when it is asked for. */
+function* partsOf(
+  rows: readonly WindowRow[],
+  previousOf: (series: string, partial: WindowPartial) => PreviousWindow | undefined,
+): Generator<SeriesPart> {
+  for (const [series, ofSeries] of by(rows, ({ series }) => series)) {
+    // Cumulative points beyond their cap are exact if the earlier windows come first, each of all partitions.
+    let partial: WindowPartial | undefined;
+    const starts = [...by(ofSeries, ({ startMs }) => startMs)].toSorted(([a], [b]) => a - b);
+    for (const [, [first, ...others]] of starts) {
+      const one = decodePartial((first as WindowRow).state);
+      for (const { state } of others) merge(one, decodePartial(state));
+      if (partial) merge(partial, one);
+      else partial = one;
+    }
+    if (partial) yield { series, partial, previous: previousOf(series, partial) };
+  }
 }
 
 /** Grouped by key, groups and members in the order of the first. */

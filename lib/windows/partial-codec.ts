@@ -9,6 +9,7 @@
 //   head       = dropped, first ms, its value, last ms, its value
 //   seen       = count sum sketch                                 a sketch of the same keys as the one before: counts only
 //   sketch     = sketch-codec.ts
+import { Buffer } from "node:buffer";
 import { canonicalParts, restoredParts } from "./exact-sum.ts";
 import { COUNTER, MAX_COUNTER_POINTS, MAX_DISTRIBUTION_POINTS, type Seen } from "./growing.ts";
 import { emptyPartial, fold, type LastValue, type WindowPartial } from "./partial.ts";
@@ -87,6 +88,13 @@ export function decodePartial(text: string): WindowPartial {
   }
   reader.end();
   return partial;
+}
+
+/** Whether the window before it has a say in its result: it holds points of something that grows. */
+export function isGrowing(text: string): boolean {
+  // Version and flags; what is wrong with them is told by whoever decodes it.
+  const [, flags = 0] = Buffer.from(text.slice(0, 4), "base64");
+  return (flags & (COUNTER_POINTS | SEEN_POINTS)) !== 0;
 }
 
 /** Whether folding `last` alone gives this partial. */

@@ -2,7 +2,7 @@
 // what is cumulative. Folding and merging go by the samples' times and places alone: any order, any split into partials
 // gives the same (for cumulative points: as long as their caps are not met, see points.ts).
 import { addSum, addValue, copySum, emptySum, type ExactSum } from "./exact-sum.ts";
-import { COUNTER, isBin, roundCount, SEEN, seenOf, sumOfBins, type Seen } from "./growing.ts";
+import { binnedOf, COUNTER, roundCount, SEEN, seenOf, type Seen } from "./growing.ts";
 import { addPoint, copyPoints, emptyPoints, mergePoints, type Points } from "./points.ts";
 import type { Distribution, Sample, SampleTime } from "./sample.ts";
 import { addCounts, addSketch, addToSketch, copySketch, emptySketch, type Sketch } from "./sketch.ts";
@@ -131,17 +131,15 @@ function foldNumber(
 }
 
 function foldDistribution(partial: WindowPartial, distribution: Distribution): void {
-  const { count, bins, min, max } = distribution;
+  const { count, min, max } = distribution;
+  const { sum, least, greatest, sketch } = binnedOf(distribution);
   partial.count = addCounts(partial.count, roundCount(count));
-  addValue(partial.sum, sumOfBins(distribution));
-  for (const [value, weight] of bins) {
-    if (!isBin(value, weight)) continue;
-    addToSketch(partial.sketch, value, roundCount(weight));
-    if (min === undefined) partial.min = Math.min(partial.min, value + 0);
-    if (max === undefined) partial.max = Math.max(partial.max, value + 0);
-  }
-  if (min !== undefined && Number.isFinite(min)) partial.min = Math.min(partial.min, min + 0);
-  if (max !== undefined && Number.isFinite(max)) partial.max = Math.max(partial.max, max + 0);
+  addValue(partial.sum, sum);
+  addSketch(partial.sketch, sketch);
+  if (min === undefined) partial.min = Math.min(partial.min, least + 0);
+  else if (Number.isFinite(min)) partial.min = Math.min(partial.min, min + 0);
+  if (max === undefined) partial.max = Math.max(partial.max, greatest + 0);
+  else if (Number.isFinite(max)) partial.max = Math.max(partial.max, max + 0);
 }
 
 function isCounted({ count }: Distribution): boolean {

@@ -113,6 +113,11 @@ export function newestBefore<V>({ head, times, values }: Points<V>, ms: number):
   return head.lastMs < ms ? head.last : head.first;
 }
 
+/** As much of them as {@link newestBefore} asks of a window that is over. */
+export function newestOf<V>({ head, times, values }: Points<V>): Points<V> {
+  return { head: times.length === 0 ? head : undefined, times: times.slice(-1), values: values.slice(-1) };
+}
+
 function foldOldest<V>(growing: Growing<V>, points: Points<V>): void {
   const ms = points.times.shift() as number;
   const value = points.values.shift() as V;

@@ -29,7 +29,18 @@ export interface SeriesPart {
   series: string;
   partial: WindowPartial;
   /** A window before it: growth counts from its newest point before the start. */
-  previous?: WindowPartial | undefined;
+  previous?: PreviousWindow | undefined;
+}
+
+/** What is asked of a window before. */
+export type PreviousWindow = Pick<WindowPartial, "counter" | "seen">;
+
+/** All series' parts of a window as one. */
+export interface WholeWindow {
+  /** Of its values, with what cumulative distributions came to see. It may be a part's own, and is not to be changed. */
+  partial: WindowPartial;
+  /** Undefined: nothing of it is a counter with two points to tell it by. */
+  increase: number | undefined;
 }
 
 /**
@@ -40,15 +51,22 @@ export function resultOf(
   partial: WindowPartial,
   startMs: number,
   endMs: number,
-  previous?: WindowPartial,
+  previous?: PreviousWindow,
 ): WindowResult {
   return resultOfParts([{ series: "", partial, previous }], startMs, endMs);
 }
 
-/** Over several series: counters are never mixed, their increases are added. */
+/** Over several series. */
 export function resultOfParts(parts: readonly SeriesPart[], startMs: number, endMs: number): WindowResult {
-  const whole = addUp(parts, startMs);
-  const { count, sum, min, max, last } = whole;
+  return resultOfWhole(wholeOf(parts, startMs), startMs, endMs);
+}
+
+export function resultOfWhole(
+  { partial, increase }: WholeWindow,
+  startMs: number,
+  endMs: number,
+): WindowResult {
+  const { count, sum, min, max, last } = partial;
   const result: WindowResult = {
     count,
     sum: sumOf(sum),
@@ -56,12 +74,11 @@ export function resultOfParts(parts: readonly SeriesPart[], startMs: number, end
     min: Number.isFinite(min) ? min : null,
     max: Number.isFinite(max) ? max : null,
     last: last ? last.value : null,
-    p50: quantile(whole, 0.5),
-    p90: quantile(whole, 0.9),
-    p95: quantile(whole, 0.95),
-    p99: quantile(whole, 0.99),
+    p50: quantileOf(partial, 0.5),
+    p90: quantileOf(partial, 0.9),
+    p95: quantileOf(partial, 0.95),
+    p99: quantileOf(partial, 0.99),
   };
-  const increase = increaseOf(parts, startMs);
   if (increase !== undefined) {
     result.increase = increase;
     result.rate = increase / ((endMs - startMs) / 1_000);
@@ -74,21 +91,43 @@ export function resultOfParts(parts: readonly SeriesPart[], startMs: number, end
  * @param q above 0, at most 1, to a millionth
  * @returns null where nothing was counted
  */
-export function quantileOf(parts: readonly SeriesPart[], startMs: number, q: number): number | null {
-  return quantile(addUp(parts, startMs), q);
+export function quantileOf({ sketch, min, max }: WindowPartial, q: number): number | null {
+  const total = countOf(sketch);
+  if (total === 0) return null;
+  // In whole numbers: 0.95 × 20 is 19, and not a little more.
+  const rank = Math.ceil((total * Math.round(q * 1e6)) / 1e6);
+  if (rank <= 1) return min;
+  if (rank >= total) return max;
+  return Math.min(max, Math.max(min, valueAt(sketch, rank)));
 }
 
-/** All series as one, with what cumulative distributions came to see. */
-function addUp(parts: readonly SeriesPart[], startMs: number): WindowPartial {
-  const [first] = parts;
-  if (parts.length === 1 && first && !first.partial.seen) return first.partial;
-  const whole = emptyPartial(0);
+/** Counters are never mixed, their increases are added. Parts are needed one at a time. */
+export function wholeOf(parts: Iterable<SeriesPart>, startMs: number): WholeWindow {
+  let whole: WindowPartial | undefined;
+  let isOurs = false;
+  const increases = emptySum();
+  let isKnown = false;
   for (const { partial, previous } of parts) {
-    const { seen, ...values } = partial;
-    merge(whole, { ...values, seen: undefined, counter: undefined });
+    const { seen, counter } = partial;
+    if (!whole && !seen) whole = partial;
+    else {
+      if (!isOurs) whole = withValues(emptyPartial(0), whole);
+      isOurs = true;
+      whole = withValues(whole as WindowPartial, partial);
+    }
     const growth = seen && growthOf(SEEN, seen, before(previous?.seen, startMs));
     if (growth) addSeen(whole, growth);
+    const increase = counter && growthOf(COUNTER, counter, before(previous?.counter, startMs));
+    if (increase === undefined || !Number.isFinite(increase)) continue;
+    addValue(increases, increase);
+    isKnown = true;
   }
+  return { partial: whole ?? emptyPartial(0), increase: isKnown ? sumOf(increases) : undefined };
+}
+
+/** Adds another's values, and not its points. */
+function withValues(whole: WindowPartial, other: WindowPartial | undefined): WindowPartial {
+  if (other) merge(whole, { ...other, seen: undefined, counter: undefined });
   return whole;
 }
 
@@ -104,29 +143,6 @@ function addSeen(whole: WindowPartial, { count, sum, sketch: grown }: Seen): voi
   whole.max = Math.max(whole.max, valueAt(sketch, total));
 }
 
-function increaseOf(parts: readonly SeriesPart[], startMs: number): number | undefined {
-  const sum = emptySum();
-  let isKnown = false;
-  for (const { partial, previous } of parts) {
-    const increase =
-      partial.counter && growthOf(COUNTER, partial.counter, before(previous?.counter, startMs));
-    if (increase === undefined || !Number.isFinite(increase)) continue;
-    addValue(sum, increase);
-    isKnown = true;
-  }
-  return isKnown ? sumOf(sum) : undefined;
-}
-
 function before<V>(previous: Points<V> | undefined, startMs: number): V | undefined {
   return previous && newestBefore(previous, startMs);
-}
-
-function quantile({ sketch, min, max }: WindowPartial, q: number): number | null {
-  const total = countOf(sketch);
-  if (total === 0) return null;
-  // In whole numbers: 0.95 × 20 is 19, and not a little more.
-  const rank = Math.ceil((total * Math.round(q * 1e6)) / 1e6);
-  if (rank <= 1) return min;
-  if (rank >= total) return max;
-  return Math.min(max, Math.max(min, valueAt(sketch, rank)));
 }

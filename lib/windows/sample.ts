@@ -15,8 +15,8 @@ export interface Distribution {
   /** The least and the greatest value; where they are not known, those of the bins are taken. */
   min?: number;
   max?: number;
-  /** In any order; weights are whole numbers > 0. A value may stand more than once. */
-  bins: readonly (readonly [value: number, weight: number])[];
+  /** In any order; weights are whole numbers > 0. A value may stand more than once. May be made anew at each reading. */
+  bins: Iterable<readonly [value: number, weight: number]>;
 }
 
 /**

@@ -62,6 +62,7 @@ export function readGrowthOf(reader: StateReader, before: Sketch): Sketch {
     if (now < 0) throw new PartialStateError("a count in it is below 0");
     return now;
   };
-  const bins = ({ keys, counts }: Bins): Bins => ({ keys: [...keys], counts: counts.map(grown) });
+  // A sketch that is a point's is never changed in place: they share their keys.
+  const bins = ({ keys, counts }: Bins): Bins => ({ keys, counts: counts.map(grown) });
   return { zero: grown(before.zero), positive: bins(before.positive), negative: bins(before.negative) };
 }

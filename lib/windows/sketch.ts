@@ -47,6 +47,35 @@ export function addToSketch(sketch: Sketch, value: number, weight: number): void
   else sketch.zero = addCounts(sketch.zero, weight);
 }
 
+/** A sketch of many values: each alone would have to find its place among all others. */
+export class SketchBuilder {
+  readonly #positive = new Map<number, number>();
+  readonly #negative = new Map<number, number>();
+  #zero = 0;
+
+  /** @param value finite */
+  add(value: number, weight: number): void {
+    if (value < LEAST && value > -LEAST) {
+      this.#zero = addCounts(this.#zero, weight);
+      return;
+    }
+    const counts = value > 0 ? this.#positive : this.#negative;
+    const key = keyOf(Math.abs(value));
+    counts.set(key, addCounts(counts.get(key) ?? 0, weight));
+  }
+
+  finish(): Sketch {
+    return { zero: this.#zero, positive: binsOf(this.#positive), negative: binsOf(this.#negative) };
+  }
+}
+
+function binsOf(counts: ReadonlyMap<number, number>): Bins {
+  const keys = [...counts.keys()].toSorted((a, b) => a - b);
+  const bins = { keys, counts: keys.map((key) => counts.get(key) as number) };
+  if (keys.length > MAX_BINS) dropLowest(bins);
+  return bins;
+}
+
 /** Adds `times` each of the other's values; with −1 it takes them away, and leaves what counts below 0 so. */
 export function addSketch(into: Sketch, other: Sketch, times: 1 | -1 = 1): void {
   into.zero = addCounts(into.zero, times * other.zero);

@@ -11,6 +11,7 @@ import { emptyPartial, fold, type WindowPartial } from "../../../lib/windows/par
 const DAY = Date.parse("2026-11-21T00:00:00.000Z");
 const NOW = DAY + 12 * 3_600_000;
 const MINUTE = 60_000;
+const LATENESS = 300_000;
 
 /** One value of one series, in one partition. */
 interface Point {
@@ -54,7 +55,7 @@ function rowsOf(
         labels: labelsOf(host),
         startMs,
         endMs,
-        dueMs: endMs + 300_000 <= NOW ? null : endMs,
+        dueMs: endMs + LATENESS <= NOW ? null : endMs,
         revision: 1,
         state: "",
         partial: emptyPartial(partition),
@@ -79,7 +80,7 @@ function finder(rows: readonly FoundRow[], looks: { count: number; rows: number 
 }
 
 async function page(request: WindowsRequest, rows: readonly FoundRow[], firstLook?: number) {
-  const read = await readWindows(request, finder(rows), NOW, firstLook);
+  const read = await readWindows(request, finder(rows), NOW, LATENESS, firstLook);
   if (!read.ok) throw new Error(read.error.message);
   return read.value;
 }
@@ -196,6 +197,25 @@ describe("one look", () => {
     expect(all.map(([window]) => window?.figures["increase"] ?? 0)).toEqual([11, 4, 0]);
   });
 
+  it("counts what cumulative histograms saw from the window before, whichever figures are asked for", async () => {
+    const rows = [5, 9, 20].map((count, i): FoundRow => {
+      const partial = emptyPartial(0);
+      const startMs = DAY + i * MINUTE;
+      const value = { kind: "cumulative_distribution", count, sum: count, bins: [[1, count]] } as const;
+      fold(partial, { time: { ms: startMs, ns: 0 }, offset: i, index: 0, value });
+      const state = encodePartial(partial);
+      const told = { labels: labelsOf("a"), dueMs: null, revision: 1 };
+      return { series: "a", startMs, endMs: startMs + MINUTE, state, ...told };
+    });
+    for (const query of ["agg=count", "agg=count,increase"]) {
+      const from = new Date(DAY + MINUTE).toISOString();
+      const { windows } = await page(requestOf(`${query}&from=${from}`), rows.toReversed());
+      expect(windows.map(({ figures }) => figures["count"])).toEqual([11, 4]);
+      const all = await pages(`${query}&limit=1`, rows.toReversed(), 1);
+      expect(all.map(([window]) => window?.figures["count"])).toEqual([11, 4, 0]);
+    }
+  });
+
   it("says what is open, final and how often it was told", async () => {
     const at = (atMs: number): Point => ({ host: "a", partition: 0, atMs, value: 1 });
     const other = { ...at(NOW - 600_000), partition: 1 };
@@ -206,6 +226,18 @@ describe("one look", () => {
       { isOpen: false, final: false, revision: 1 },
       { isOpen: false, final: true, revision: 2 },
     ]);
+  });
+
+  it("calls none final that may still change, also where nothing is ever due", async () => {
+    const given = [1, 4, 5, 6, 7].map((minutes): Point => ({
+      host: "a",
+      partition: 0,
+      atMs: NOW - minutes * MINUTE,
+      value: 1,
+    }));
+    const rows = rowsOf(definitionOf("1m"), given).map((row) => ({ ...row, dueMs: null }));
+    const { windows } = await page(requestOf("agg=count"), rows);
+    expect(windows.map(({ final }) => final)).toEqual([false, false, false, true, true]);
   });
 });
 
@@ -250,9 +282,10 @@ describe("pages", () => {
       requestOf("limit=10"),
       finder(rowsOf(definitionOf("1m"), given), looks),
       NOW,
+      LATENESS,
     );
     expect(read).toMatchObject({ ok: true, value: { isMore: true } });
-    expect(looks).toEqual({ count: 1, rows: 520 });
+    expect(looks).toEqual({ count: 1, rows: 80 });
   });
 
   it("reads a start that has more rows than one look brings", async () => {
@@ -275,7 +308,7 @@ describe("pages", () => {
       value: i,
     }));
     const rows = rowsOf(definitionOf("1m"), given);
-    const read = await readWindows(requestOf("agg=count"), finder(rows), NOW);
+    const read = await readWindows(requestOf("agg=count"), finder(rows), NOW, LATENESS);
     expect(read).toMatchObject({
       ok: false,
       error: { message: expect.stringMatching(/more than 1000 results.*narrow it/) },
@@ -286,7 +319,7 @@ describe("pages", () => {
   it("refuses a start with more rows than are read at once", async () => {
     const [row] = rowsOf(definitionOf("1m"), [{ host: "a", partition: 0, atMs: NOW - MINUTE, value: 1 }]);
     const rows = Array.from({ length: MAX_ROWS + 1 }, () => row!);
-    const read = await readWindows(requestOf("by=&agg=count"), finder(rows), NOW);
+    const read = await readWindows(requestOf("by=&agg=count"), finder(rows), NOW, LATENESS);
     expect(read).toMatchObject({
       ok: false,
       error: { message: expect.stringMatching(/20000 stored rows.*narrow it/) },

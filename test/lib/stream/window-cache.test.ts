@@ -1,7 +1,12 @@
 // What an owner holds of windows: how rarely it asks the store, how much it holds, and that what it lets go is not lost.
 import { describe, expect, it } from "vitest";
 import { createMemoryStore } from "../../../lib/storage/memory.ts";
-import { StorageError, type StoredWindow, type StreamStore } from "../../../lib/storage/storage.ts";
+import {
+  StorageError,
+  type StoredWindow,
+  type StreamStore,
+  type WindowLookup,
+} from "../../../lib/storage/storage.ts";
 import { MAX_WINDOWS_PER_COMMIT } from "../../../lib/stream/aggregate.ts";
 import { newDrainMemory } from "../../../lib/stream/drain.ts";
 import { CACHE_BYTES } from "../../../lib/stream/window-cache.ts";
@@ -71,6 +76,26 @@ describe("an owner that goes on", () => {
     }
     const [put] = reading.commits.at(-1)?.windows.put ?? [];
     expect(decodePartial(put?.state ?? "").count).toBe(4);
+  });
+
+  it("blames no record for a window that cannot be read", async () => {
+    const { stream } = createMemoryStore();
+    const store: StreamStore = {
+      ...stream,
+      windowHorizon: async () => ({ nextDueMs: null, newestStartMs: { "1h": START_MS } }),
+      windows: async (_, [lookup]) => {
+        const { tenant, name, series, window, fromMs: startMs } = lookup as WindowLookup;
+        const rest = { endMs: startMs + 60 * MINUTE, dueMs: null, revision: 0, state: "AQAAAAAA" };
+        return [{ tenant, name, series, window, startMs, ...rest }];
+      },
+    };
+    const reading = new WindowReading("1h", {}, store);
+    reading.send([{ ms: START_MS }]);
+    expect(await reading.drain()).toMatchObject({
+      state: "failed",
+      reason: expect.stringContaining("a stored window cannot be read"),
+      deadLetters: 0,
+    });
   });
 
   it("tells a series' labels once a day", async () => {

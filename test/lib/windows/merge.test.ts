@@ -2,10 +2,10 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseWindow, startsOf, type WindowDefinition } from "../../../lib/windows/definition.ts";
-import { coarsen, mergeAtRead, type WindowRow } from "../../../lib/windows/merge.ts";
+import { groupRows, mergeGroups, type WindowRow } from "../../../lib/windows/merge.ts";
 import { emptyPartial, fold, type WindowPartial } from "../../../lib/windows/partial.ts";
 import { encodePartial } from "../../../lib/windows/partial-codec.ts";
-import { quantileOf, resultOfParts } from "../../../lib/windows/result.ts";
+import { quantileOf, resultOfWhole } from "../../../lib/windows/result.ts";
 import { mergeSessions, type Session } from "../../../lib/windows/sessions.ts";
 import {
   chance,
@@ -28,6 +28,15 @@ function definitionOf(text: string): WindowDefinition {
   const parsed = parseWindow(text);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
+}
+
+function mergeAtRead(
+  definition: WindowDefinition,
+  rows: readonly WindowRow[],
+  groupOf?: (row: WindowRow) => string,
+  stepMs?: number,
+) {
+  return [...mergeGroups(definition, groupRows(definition, rows, groupOf, stepMs))];
 }
 
 /** Rows as a store has them, one for each partition, series and window. */
@@ -107,17 +116,17 @@ describe("windows that are read", () => {
           ),
         );
         expect(windows.reduce((sum, window) => sum + window.rows.length, 0)).toBe(rows.length);
-        for (const { startMs, endMs, group, parts } of windows) {
+        for (const { startMs, endMs, group, whole } of windows) {
           const values = (expected.get(`${startMs} ${group}`) ?? []).map(numberOf);
           expect(endMs).toBe(startMs + definition.sizeMs);
-          expect(resultOfParts(parts, startMs, endMs)).toMatchObject({
+          expect(resultOfWhole(whole, startMs, endMs)).toMatchObject({
             count: values.length,
             sum: exactSum(values),
             min: Math.min(...values),
             max: Math.max(...values),
           });
           const p90 = exactQuantile(values, 900);
-          expect(Math.abs((quantileOf(parts, startMs, 0.9) ?? NaN) - p90)).toBeLessThanOrEqual(
+          expect(Math.abs((quantileOf(whole.partial, 0.9) ?? NaN) - p90)).toBeLessThanOrEqual(
             Math.abs(p90) * 0.01,
           );
         }
@@ -137,8 +146,8 @@ describe("windows that are read", () => {
           ...(isOneGroup && { series: "all" }),
         }));
         const read = (rows: readonly WindowRow[]) =>
-          mergeAtRead(definition, rows, groupOf).map(({ startMs, endMs, group, parts }) => {
-            const { last: _, ...result } = resultOfParts(parts, startMs, endMs);
+          mergeAtRead(definition, rows, groupOf).map(({ startMs, endMs, group, whole }) => {
+            const { last: _, ...result } = resultOfWhole(whole, startMs, endMs);
             return { startMs, endMs, group, ...result };
           });
         expect(read(shuffled(rowsOf("session:15s", samples), chance(seed)))).toEqual(
@@ -153,21 +162,21 @@ describe("windows that are read", () => {
     fc.assert(
       fc.property(streams(3_000), (samples) => {
         const outline = (windows: ReturnType<typeof mergeAtRead>) =>
-          windows.map(({ startMs, endMs, group, parts }) => ({
+          windows.map(({ startMs, endMs, group, whole }) => ({
             startMs,
             endMs,
             group,
-            ...resultOfParts(parts, startMs, endMs),
+            ...resultOfWhole(whole, startMs, endMs),
           }));
-        const fine = mergeAtRead(definitionOf("1m"), rowsOf("1m", samples), () => "all");
-        expect(outline(coarsen(fine, 15 * MINUTE))).toEqual(
+        const rows = rowsOf("1m", samples);
+        expect(outline(mergeAtRead(definitionOf("1m"), rows, () => "all", 15 * MINUTE))).toEqual(
           outline(mergeAtRead(definitionOf("15m"), rowsOf("15m", samples), () => "all")),
         );
       }),
       { seed: 33, numRuns: 300 },
     );
-    const fine = mergeAtRead(definitionOf("2m"), rowsOf("2m", [{ ...sample(DAY, 1), series: "s" }]));
-    expect(() => coarsen(fine, 5 * MINUTE)).toThrow(RangeError);
+    const rows = rowsOf("2m", [{ ...sample(DAY, 1), series: "s" }]);
+    expect(() => mergeAtRead(definitionOf("2m"), rows, undefined, 5 * MINUTE)).toThrow(RangeError);
   });
 });
 
@@ -184,7 +193,7 @@ describe("counters that are read", () => {
     if (definition.kind === "session") throw new Error(text);
     const samples = [...points("a", 1), ...points("b", 100)];
     const windows = mergeAtRead(definition, rowsOf(text, samples), () => "both");
-    for (const { startMs, endMs, parts } of windows) {
+    for (const { startMs, endMs, whole } of windows) {
       const increases = ["a", "b"].map((name) => {
         const own = samples
           .filter(({ series }) => series === name)
@@ -197,7 +206,7 @@ describe("counters that are read", () => {
           ) ?? 0
         );
       });
-      const { increase, rate } = resultOfParts(parts, startMs, endMs);
+      const { increase, rate } = resultOfWhole(whole, startMs, endMs);
       expect(increase).toBe(increases.reduce((sum, one) => sum + one, 0));
       expect(rate).toBe((increase ?? 0) / (definition.sizeMs / 1_000));
     }
@@ -205,8 +214,9 @@ describe("counters that are read", () => {
   });
 
   it("of a longer range lose nothing between its windows", () => {
-    const windows = coarsen(mergeAtRead(definitionOf("1m"), rowsOf("1m", points("a", 1))), 5 * MINUTE);
-    expect(windows.map(({ startMs, endMs, parts }) => resultOfParts(parts, startMs, endMs).increase)).toEqual(
+    const rows = rowsOf("1m", points("a", 1));
+    const windows = mergeAtRead(definitionOf("1m"), rows, undefined, 5 * MINUTE);
+    expect(windows.map(({ startMs, endMs, whole }) => resultOfWhole(whole, startMs, endMs).increase)).toEqual(
       [
         29,
         // 30 to 32, 0, to 26.

@@ -123,7 +123,7 @@ function weightedValues(samples: readonly TestSample[]): [number, number][] {
   return samples.flatMap(({ value }): [number, number][] =>
     value.kind === "number" || value.kind === "counter"
       ? [[value.value, 1]]
-      : value.bins.map(([bin, weight]) => [bin, weight]),
+      : Array.from(value.bins, ([bin, weight]) => [bin, weight]),
   );
 }
 

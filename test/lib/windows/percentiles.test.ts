@@ -62,7 +62,7 @@ function foldAll(values: readonly number[]): WindowPartial {
 function expectClose(partial: WindowPartial, values: readonly number[]): void {
   for (const perMille of PER_MILLE) {
     const exact = exactQuantile(values, perMille);
-    const told = quantileOf([{ series: "", partial }], 0, perMille / 1_000) ?? NaN;
+    const told = quantileOf(partial, perMille / 1_000) ?? NaN;
     expect(Math.abs(told - exact), `p${perMille / 10}: ${told} for ${exact}`).toBeLessThanOrEqual(
       Math.abs(exact) * 0.01,
     );

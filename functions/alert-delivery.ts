@@ -4,8 +4,11 @@ import { deliver, MAX_ATTEMPTS, pauseMs, type DeliveryDeps, type Notifier } from
 import { TOPIC_TARGET } from "../lib/alerts/judge.ts";
 import { hostOf } from "../lib/alerts/notifier-url.ts";
 import { NOTIFIER_KINDS } from "../lib/alerts/notifier.ts";
+import { KafkaError } from "../lib/kafka/errors.ts";
 import { partitionOf } from "../lib/kafka/partitioner.ts";
+import { produceRequests } from "../lib/kafka/request-size.ts";
 import { alertsTopic } from "../lib/kafka/topics.ts";
+import type { KafkaTransport, ProduceOutcome, ProduceRecord } from "../lib/kafka/transport.ts";
 import { logger } from "../lib/observability/logger.ts";
 import { D1AlertState, type AlertOutboxRow } from "../lib/storage/d1-alert-state.ts";
 import { D1Alerts, type StoredNotifier } from "../lib/storage/d1-alerts.ts";
@@ -17,6 +20,14 @@ const PAGE_ROWS = 50;
 
 /** Kafka comes back: what is for the topic is not given up. */
 const TOPIC_PAUSE_MS = 15_000;
+
+/** What a notifier did not take for so long it is not told any more, whatever stood before it in the meantime. */
+const GIVE_UP_MS = 2 * 3_600_000;
+
+interface ForTopic {
+  row: AlertOutboxRow;
+  record: ProduceRecord;
+}
 
 export interface SendOptions extends Pick<DeliveryDeps, "fetch" | "now"> {
   random: () => number;
@@ -69,18 +80,18 @@ async function sendToNotifier(
       continue;
     }
     const attempts = row.attempts + 1;
-    const isLast = attempts >= MAX_ATTEMPTS;
-    await state.failed(
-      tenant,
-      row,
-      delivered.error,
-      isLast ? undefined : now() + pauseMs(attempts, random()),
-    );
-    logger.warn(isLast ? "notification_dropped" : "notification_failed", {
+    const nowMs = now();
+    const dropped = await state.failedWithRest(tenant, row, delivered.error, {
+      dueMs: nowMs + pauseMs(attempts, random()),
+      isLast: attempts >= MAX_ATTEMPTS,
+      givenUpMs: nowMs - GIVE_UP_MS,
+    });
+    logger.warn(dropped > 0 ? "notification_dropped" : "notification_failed", {
       tenant,
       notifier: notifier.id,
       host: hostOf(notifier.url),
       attempts,
+      dropped,
       message: delivered.error,
     });
     // The others would most likely fail alike, each after its deadline; their turn comes.
@@ -106,29 +117,52 @@ async function sendToTopic(
     const count = await deployment.partitionCounts.of(transport, topic, now());
     const key = new TextEncoder().encode(tenant);
     const partition = partitionOf(key, count);
-    const outcomes = await transport.produce(
-      topic,
-      rows.map(({ body }) => ({ partition, key, value: new TextEncoder().encode(body) })),
-    );
-    for (const [i, row] of rows.entries()) {
-      const outcome = outcomes[i];
-      if (outcome?.ok) {
-        await state.sent(tenant, row);
-        sent++;
-      } else {
-        fault ??= outcome?.error.message;
-        failed.push(row);
+    const outgoing = rows.map((row): ForTopic => {
+      return { row, record: { partition, key, value: new TextEncoder().encode(row.body) } };
+    });
+    for (const request of produceRequests(outgoing)) {
+      const outcomes = await produce(transport, topic, request);
+      for (const [i, { row }] of request.entries()) {
+        const outcome = outcomes[i];
+        if (outcome?.ok) {
+          await state.sent(tenant, row);
+          sent++;
+        } else {
+          fault ??= outcome?.error.message;
+          failed.push(row);
+        }
       }
     }
   } catch (error) {
     fault = error instanceof Error ? error.message : String(error);
-    failed.push(...rows.slice(sent));
+    failed.push(...rows.slice(sent + failed.length));
   } finally {
     await transport.close();
   }
   for (const row of failed) await state.failed(tenant, row, fault ?? "", now() + TOPIC_PAUSE_MS);
   if (fault !== undefined) logger.warn("alerts_not_produced", { tenant, topic, message: fault });
   return sent;
+}
+
+/** One that Kafka will never have must not keep the others from it. */
+async function produce(
+  transport: KafkaTransport,
+  topic: string,
+  request: readonly ForTopic[],
+): Promise<ProduceOutcome[]> {
+  try {
+    return await transport.produce(
+      topic,
+      request.map(({ record }) => record),
+    );
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.retryable) throw error;
+    if (request.length === 1) return [{ ok: false, error }];
+    if (error.code !== "too_large" && error.code !== "rejected") throw error;
+    const half = Math.ceil(request.length / 2);
+    const first = await produce(transport, topic, request.slice(0, half));
+    return [...first, ...(await produce(transport, topic, request.slice(half)))];
+  }
 }
 
 /** In development there is always one, so that webhooks can be tried. */

@@ -2,7 +2,7 @@
 // one is answered.
 import type { z } from "zod";
 import { formatDuration } from "../lib/alerts/duration.ts";
-import { planWindows } from "../lib/alerts/evaluate-windows.ts";
+import { windowFor } from "../lib/alerts/evaluate-windows.ts";
 import { placeFault, type AlertRule } from "../lib/alerts/rule.ts";
 import { ofTenantShape, type alertRuleShape } from "../lib/http/alert-shape.ts";
 import { checkParameters } from "../lib/query/page.ts";
@@ -33,7 +33,7 @@ export function unfit(c: AppContext, rule: AlertRule): Rejection | undefined {
 /** Windows are the deployment's: not every span is made of them. */
 function spanFault(c: AppContext, { expression: { subject } }: AlertRule): string | undefined {
   const { windows, config } = c.get("deployment");
-  if (subject.kind !== "window" || planWindows(subject, windows, 0)) return undefined;
+  if (subject.kind !== "window" || windowFor(subject, windows)) return undefined;
   return `its span of ${formatDuration(subject.rangeMs)} is no multiple of a window of this deployment (${config.WINDOWS})`;
 }
 

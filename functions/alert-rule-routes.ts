@@ -11,7 +11,7 @@ import { evaluateRule, metricsReadState, RuleError } from "./alert-evaluate.ts";
 import { deploymentFacts } from "./alert-facts.ts";
 import { askedTenant, described, findRule, unfit } from "./alert-rule-request.ts";
 import { isDefault, judgedRules } from "./alert-rules.ts";
-import { storedSamples } from "./alert-stored-samples.ts";
+import { hasStoredHistograms, storedSamples } from "./alert-stored-samples.ts";
 import { alertTenant, ALERTS_TAG, MAX_BODY_BYTES, newAlertId, READ, WRITE } from "./alert-tenant.ts";
 import { wakeOwner } from "./alert-tick.ts";
 import { defineRoute } from "./define-route.ts";
@@ -95,6 +95,7 @@ defineRoute(
       const { observations, isComplete, fault } = await evaluateRule(c.env, rule, new Map(), {
         query,
         samples: (one) => storedSamples(query, one, nowMs),
+        hasHistograms: (one) => hasStoredHistograms(query, one, nowMs),
         readState: (does) => metricsReadState(c.env, does, nowMs),
         facts: deploymentFacts(c.env, c.executionCtx, new ProduceLatency(), nowMs),
         nowMs,

@@ -50,7 +50,7 @@ export async function alertObserver(env: Env): Promise<Observer> {
   const looking = observe(rules.filter(({ isDeleted, isEnabled }) => isEnabled && !isDeleted));
   const observer: Observer = {
     isIdle: looking.isIdle,
-    samplesOf: ({ metrics }) => looking.samplesOf(metrics),
+    samplesOf: ({ metrics }) => looking.samplesOf(metrics, Date.now()),
   };
   observers.set(env, { observer, readMs: nowMs });
   return observer;

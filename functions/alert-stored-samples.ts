@@ -9,12 +9,33 @@ import type { RuleSample } from "./alert-evaluate.ts";
 /** Points that are looked at, the newest ones. */
 const MAX_POINTS = 1_000;
 
+type Query = Pick<QueryStore, "metrics">;
+
 /** @throws StorageError */
-export async function storedSamples(
-  query: Pick<QueryStore, "metrics">,
+export async function storedSamples(query: Query, rule: AlertRule, nowMs: number): Promise<RuleSample[]> {
+  const isRaw = rule.expression.subject.kind === "raw";
+  const newest = new Map<string, RuleSample>();
+  for (const { key, record } of await storedPoints(query, rule, nowMs)) {
+    const { labels, value } = record;
+    const series = seriesId(rule.tenant, record.name, labels);
+    if (newest.has(series) || (typeof value !== "number" && isRaw)) continue;
+    const number = typeof value === "number" ? value : 0;
+    newest.set(series, { labels, time: key.time, value: number, violatedTime: null, violatedValue: null });
+  }
+  return [...newest.values()];
+}
+
+/** @throws StorageError */
+export async function hasStoredHistograms(query: Query, rule: AlertRule, nowMs: number): Promise<boolean> {
+  return (await storedPoints(query, rule, nowMs)).some(({ record }) => record.value === null);
+}
+
+/** Those that the rule looks at, the newest first. */
+async function storedPoints(
+  query: Query,
   { tenant, expression: { subject } }: AlertRule,
   nowMs: number,
-): Promise<RuleSample[]> {
+): Promise<Awaited<ReturnType<Query["metrics"]>>> {
   if (subject.kind !== "raw" && subject.kind !== "absent") return [];
   const { name, matchers } = subject.selector;
   const rangeMs = subject.kind === "absent" ? subject.rangeMs : STALE_MS;
@@ -27,14 +48,5 @@ export async function storedSamples(
     limit: MAX_POINTS,
     after: undefined,
   });
-  const newest = new Map<string, RuleSample>();
-  for (const { key, record } of found) {
-    const { labels, value } = record;
-    const series = seriesId(tenant, name, labels);
-    if (newest.has(series) || !isMatched(matchers, labels)) continue;
-    if (typeof value !== "number" && subject.kind === "raw") continue;
-    const number = typeof value === "number" ? value : 0;
-    newest.set(series, { labels, time: key.time, value: number, violatedTime: null, violatedValue: null });
-  }
-  return [...newest.values()];
+  return found.filter(({ record }) => isMatched(matchers, record.labels));
 }

@@ -3,6 +3,7 @@
 import type { Evaluation, ReadState } from "../lib/alerts/evaluate.ts";
 import { isOfRule, type AlertInstance } from "../lib/alerts/instance.ts";
 import { isEmpty, judge, type JudgedRule } from "../lib/alerts/judge.ts";
+import { histogramsId } from "../lib/alerts/observe.ts";
 import type { ProduceLatency } from "../lib/alerts/produce-latency.ts";
 import { DEPLOYMENT, samplesId } from "../lib/alerts/rule.ts";
 import type { Silence } from "../lib/alerts/silence.ts";
@@ -88,6 +89,7 @@ async function evaluateAll(
   const reading: RuleReading = {
     query,
     samples: (rule, limit) => alertSamples(env, tenant, [samplesId(rule)], limit + 1),
+    hasHistograms: async (rule) => (await alertSamples(env, tenant, [histogramsId(rule)], 1)).length > 0,
     readState(does) {
       const asked = states.get(does) ?? metricsReadState(env, does, nowMs);
       states.set(does, asked);

@@ -99,6 +99,8 @@ export function evaluateAbsence(
   sinceMs: number,
 ): Evaluation {
   const groups = new Map<string, { labels: Record<string, string>; newestMs: number }>();
+  // Without any reading not even presence is known.
+  if (throughMs === 0) return { observations: [], isComplete: false };
   // Without groups the metric as a whole is looked for, which may never have been there.
   const groupBy = by ?? [];
   if (groupBy.length === 0) groups.set(fingerprintOf({}), { labels: {}, newestMs: sinceMs });

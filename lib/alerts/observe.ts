@@ -1,5 +1,6 @@
 // What the consumer group `alerting` keeps of the records that it reads: for each rule on raw values, and each on absence,
-// a sample of every record that the rule looks at. Whatever the order of records, merged they come to the same.
+// a sample of every record that the rule looks at. Whatever the order of records, merged they come to the same. No sample
+// is of a time to come: the newest counts, and one that is ahead would hide all others until then.
 import type { Metric } from "../telemetry/metric.ts";
 import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
 import { seriesId } from "../windows/series.ts";
@@ -33,7 +34,8 @@ type ObservedRule = Pick<AlertRule, "tenant" | "id" | "sampled" | "expression">;
 export function observe(rules: readonly ObservedRule[]): {
   /** No rule looks at any record. */
   isIdle: boolean;
-  samplesOf(rows: readonly MetricRow[]): Sampled[];
+  /** @param nowMs when they are read: what is ahead of it counts as of then, in its order */
+  samplesOf(rows: readonly MetricRow[], nowMs: number): Sampled[];
 } {
   const byMetric = new Map<string, { rule: ObservedRule; selector: Selector }[]>();
   for (const rule of rules) {
@@ -44,7 +46,11 @@ export function observe(rules: readonly ObservedRule[]): {
   }
   return {
     isIdle: byMetric.size === 0,
-    samplesOf: (rows) => rows.flatMap((row) => samplesOf(row, byMetric)),
+    samplesOf: (rows, nowMs) =>
+      notAhead(
+        rows.flatMap((row) => samplesOf(row, byMetric)),
+        nowMs,
+      ),
   };
 }
 
@@ -63,14 +69,17 @@ function samplesOf(
   const series = seriesId(tenant, name, labels);
   return looking.flatMap(({ rule }): Sampled[] => {
     const { subject, condition } = rule.expression;
-    // A histogram is no number, but it is there.
-    const value = typeof record.value === "number" ? record.value : subject.kind === "absent" ? 0 : undefined;
-    if (value === undefined) return [];
-    const isViolated = condition !== undefined && holds(condition.comparison, value, condition.threshold);
+    const isNumber = typeof record.value === "number";
+    // A histogram is no number, but it is there; a rule that never sees a number should say so.
+    const isHistogram = subject.kind === "raw" && record.value === null;
+    if (!isNumber && subject.kind === "raw" && !isHistogram) return [];
+    const value = isNumber ? (record.value as number) : 0;
+    const isViolated =
+      !isHistogram && condition !== undefined && holds(condition.comparison, value, condition.threshold);
     return [
       {
         tenant,
-        rule: samplesId(rule),
+        rule: isHistogram ? histogramsId(rule) : samplesId(rule),
         series,
         name,
         labels,
@@ -80,6 +89,25 @@ function samplesOf(
         violatedValue: isViolated ? value : null,
       },
     ];
+  });
+}
+
+/** Of the samples by which a rule on raw values knows that there are histograms; their values say nothing. */
+export function histogramsId(rule: Pick<ObservedRule, "id" | "sampled">): string {
+  return `${samplesId(rule)}#histograms`;
+}
+
+/** Those that are ahead keep their order, each a nanosecond before the next, and are older than what is read later. */
+function notAhead(samples: Sampled[], nowMs: number): Sampled[] {
+  const now = BigInt(nowMs) * 1_000_000n;
+  const ahead = [...new Set(samples.map(({ time }) => BigInt(time)).filter((time) => time > now))];
+  if (ahead.length === 0) return samples;
+  ahead.sort((a, b) => (a < b ? 1 : -1));
+  const countsAs = new Map(ahead.map((time, i) => [String(time), String(now - BigInt(i))]));
+  return samples.map((sample) => {
+    const time = countsAs.get(sample.time);
+    if (time === undefined) return sample;
+    return { ...sample, time, violatedTime: sample.violatedTime === null ? null : time };
   });
 }
 

@@ -119,7 +119,7 @@ export class D1AlertState {
   /** What is due, of each target the oldest `limit`. */
   async due(tenant: string, nowMs: number, limit: number): Promise<AlertOutboxRow[]> {
     const sql = `SELECT id, target, body, attempts, created_ms FROM (
-        SELECT *, row_number() OVER (PARTITION BY target ORDER BY due_ms, id) AS place FROM alert_outbox
+        SELECT *, row_number() OVER (PARTITION BY target ORDER BY created_ms, id) AS place FROM alert_outbox
         WHERE tenant = ?1 AND due_ms <= ?2
       ) WHERE place <= ?3 ORDER BY created_ms, id`;
     const rows = await this.#rows("reading the outbox of alerts", sql, tenant, nowMs, limit);
@@ -160,6 +160,33 @@ export class D1AlertState {
     ]);
   }
 
+  /**
+   * It has not, and nor would the others that wait for its target: those wait as long as it does.
+   * @param isLast it is tried no more
+   * @param givenUpMs those made before are tried no more, either
+   * @returns how many were given up
+   */
+  async failedWithRest(
+    tenant: string,
+    { id, target }: AlertOutboxRow,
+    error: string,
+    { dueMs, isLast, givenUpMs }: { dueMs: number; isLast: boolean; givenUpMs: number },
+  ): Promise<number> {
+    const isGivenUp = `tenant = ?1 AND target = ?2 AND (created_ms < ?3 OR id = ?4)`;
+    const givenUp = [tenant, target, givenUpMs, isLast ? id : null];
+    const told = `UPDATE alert_notifiers SET last_error = ?5,
+        dropped_total = dropped_total + (SELECT count(*) FROM alert_outbox WHERE ${isGivenUp})
+      WHERE tenant = ?1 AND id = ?2`;
+    const wait = `UPDATE alert_outbox SET attempts = attempts + (id = ?3), due_ms = max(due_ms, ?4)
+      WHERE tenant = ?1 AND target = ?2 AND (due_ms < ?4 OR id = ?3)`;
+    const [, dropped] = await this.#batch([
+      this.#db.prepare(told).bind(...givenUp, error),
+      this.#db.prepare(`DELETE FROM alert_outbox WHERE ${isGivenUp}`).bind(...givenUp),
+      this.#db.prepare(wait).bind(tenant, target, id, dueMs),
+    ]);
+    return dropped?.meta.changes ?? 0;
+  }
+
   /** Whose rules are to be judged, or whose notifications are to be sent. */
   async tenants(): Promise<string[]> {
     const sql = `SELECT tenant FROM alert_rules UNION SELECT tenant FROM alert_instances
@@ -179,8 +206,8 @@ export class D1AlertState {
     ]);
   }
 
-  async #batch(statements: D1Statement[]): Promise<void> {
-    await withDeadline("writing the outbox of alerts", () => this.#db.batch(statements));
+  async #batch(statements: D1Statement[]): Promise<Awaited<ReturnType<D1["batch"]>>> {
+    return await withDeadline("writing the outbox of alerts", () => this.#db.batch(statements));
   }
 
   async #rows(what: string, sql: string, ...values: D1Value[]): Promise<Record<string, D1Value>[]> {

@@ -13,6 +13,10 @@ import { sampleStatements } from "../../lib/storage/d1-alert-samples.ts";
 import { D1AlertState } from "../../lib/storage/d1-alert-state.ts";
 import { D1Alerts } from "../../lib/storage/d1-alerts.ts";
 import { createD1StreamStore } from "../../lib/storage/d1-stream.ts";
+import type { StoredWindow } from "../../lib/storage/storage.ts";
+import { encodePartial } from "../../lib/windows/partial-codec.ts";
+import { emptyPartial, fold } from "../../lib/windows/partial.ts";
+import { seriesId } from "../../lib/windows/series.ts";
 import { partitionCommit, positionAt } from "../contract/partition-commit.ts";
 import { makeTopic, messagesWith } from "../support/worker/topic-messages.ts";
 
@@ -177,22 +181,103 @@ describe("a judgement", () => {
     expect(await tick(3)).toMatchObject({ outcome: "unchanged", hasRules: false });
   });
 
-  it("of an absence waits until the reader of the group has read so far", async () => {
-    await alerts.deleteRule(tenant, ruleId);
-    ruleId = await addRule({ expr: "absent(cpu, 10m)" });
-    await env.DB.prepare("DELETE FROM offsets").run();
-    const nowMinute = Math.ceil((Date.now() - T0) / MINUTE);
-    const store = createD1StreamStore(env.DB);
-    const place = { group: "weir-alerting", topic: "metrics.raw", partition: 0 };
+  describe("waits until a reader", () => {
+    const places = (does: string) =>
+      [0, 1, 2].map((partition) => ({ group: `weir-${does}`, topic: "metrics.raw", partition }));
     const next = positionAt(1);
-    await store.commit(partitionCommit(place, { next, rawFloorDay: await store.rawFloorDay() }));
-    await observed(nowMinute - 11, 1);
-    expect(await tick(nowMinute)).toMatchObject({ transitions: 0 });
-    await store.readThrough(place, next, T0 + (nowMinute - 2) * MINUTE);
-    expect(await tick(nowMinute)).toMatchObject({ transitions: 0 });
-    await store.readThrough(place, next, T0 + (nowMinute - 1) * MINUTE);
-    expect(await tick(nowMinute)).toMatchObject({ transitions: 1 });
-    expect((await history())[0]).toMatchObject({ state: "firing", value: 600 });
+    const store = createD1StreamStore(env.DB);
+    const readThrough = async (does: string, ...minutes: number[]) => {
+      for (const [i, minute] of minutes.entries()) {
+        const place = places(does)[i];
+        if (place) await store.readThrough(place, next, T0 + minute * MINUTE);
+      }
+    };
+    let now: number;
+
+    beforeEach(async () => {
+      await makeTopic("metrics.raw");
+      await alerts.deleteRule(tenant, ruleId);
+      await env.DB.prepare("DELETE FROM offsets").run();
+      // What is read, and what of it is kept, goes by the clock.
+      now = Math.ceil((Date.now() - T0) / MINUTE);
+      for (const place of [...places("alerting"), ...places("storage")])
+        await store.commit(partitionCommit(place, { next, rawFloorDay: await store.rawFloorDay() }));
+    });
+
+    it("has read so far, before it tells of an absence", async () => {
+      ruleId = await addRule({ expr: "absent(cpu, 10m)" });
+      await observed(now - 11, 1);
+      expect(await tick(now)).toMatchObject({ transitions: 0 });
+      await readThrough("alerting", now - 1, now - 1, now - 2);
+      expect(await tick(now)).toMatchObject({ transitions: 0 });
+      await readThrough("alerting", now - 1, now - 1, now - 1);
+      expect(await tick(now)).toMatchObject({ transitions: 1 });
+      expect((await history())[0]).toMatchObject({ state: "firing", value: 600 });
+    });
+
+    it("has read all partitions that there are, and none that is gone", async () => {
+      ruleId = await addRule({ expr: "absent(cpu, 10m)" });
+      await observed(now - 11, 1);
+      await env.DB.prepare("DELETE FROM offsets WHERE partition = 2").run();
+      const gone = { group: "weir-alerting", topic: "metrics.raw", partition: 7 };
+      await store.commit(partitionCommit(gone, { next, rawFloorDay: await store.rawFloorDay() }));
+      await readThrough("alerting", now - 1, now - 1);
+      expect(await tick(now)).toMatchObject({ transitions: 0 });
+      const last = { group: "weir-alerting", topic: "metrics.raw", partition: 2 };
+      await store.commit(partitionCommit(last, { next, rawFloorDay: await store.rawFloorDay() }));
+      await readThrough("alerting", now - 1, now - 1, now - 1);
+      expect(await tick(now)).toMatchObject({ transitions: 1 });
+      // One more that nobody has read yet ends nothing, either.
+      await env.DB.prepare("DELETE FROM offsets WHERE partition = 2").run();
+      expect(await tick(now)).toMatchObject({ transitions: 0 });
+    });
+
+    it("has read a span, and goes by no less of it", async () => {
+      ruleId = await addRule({ expr: "sum(cpu, 5m) > 10" });
+      const place = { group: "weir-storage", topic: "metrics.raw", partition: 0 };
+      const labels = { host: "a" };
+      const series = seriesId(tenant, "cpu", labels);
+      const windows = [9, 8, 7, 6, 5].map((ago): StoredWindow => {
+        const startMs = T0 + (now - ago) * MINUTE;
+        const partial = emptyPartial(0);
+        const time = { ms: startMs, ns: 0 };
+        fold(partial, { time, offset: 0, index: 0, value: { kind: "number", value: 5 } });
+        return {
+          tenant,
+          name: "cpu",
+          series,
+          window: "1m",
+          startMs,
+          endMs: startMs + MINUTE,
+          revision: 1,
+          dueMs: null,
+          state: encodePartial(partial),
+        };
+      });
+      const day = Math.floor((T0 + now * MINUTE) / 86_400_000);
+      const known = { tenant, series, name: "cpu", labels, day };
+      await store.commit(
+        partitionCommit(place, {
+          from: next,
+          next: positionAt(2),
+          rawFloorDay: await store.rawFloorDay(),
+          windows: { put: windows, removed: [], series: [known] },
+        }),
+      );
+      const readUntil = async (minute: number) => {
+        await readThrough("storage", 0, minute, minute);
+        await store.readThrough(place, positionAt(2), T0 + minute * MINUTE);
+      };
+      await readUntil(now - 4);
+      expect(await tick(now - 3)).toMatchObject({ transitions: 1 });
+      expect((await history())[0]).toMatchObject({ state: "firing", value: 25 });
+      // It stands still: first nobody knows that, then all do.
+      for (const minute of [-2.5, -2, -1.5, -1, -0.5, 0]) await tick(now + minute);
+      expect((await history()).map(({ state }) => state)).toEqual(["firing"]);
+      await readUntil(now);
+      expect(await tick(now)).toMatchObject({ transitions: 1 });
+      expect((await history())[0]).toMatchObject({ state: "resolved" });
+    });
   });
 
   it("of the deployment stays quiet on a deployment that is well", async () => {
@@ -306,6 +391,27 @@ describe("a rule that cannot be judged", () => {
     expect(await writesDuring(() => tick(3))).toBe(0);
   });
 
+  it("as it is on values of a histogram, says what to do", async () => {
+    const id = await addRule({ expr: "latency < 5" });
+    const observer = await alertObserver({ ...env });
+    const see = async (value: number | null) => {
+      const record = { timestamp: new Date(T0).toISOString(), name: "latency", value, labels: {} };
+      const rows = { metrics: [{ tenant, offset: 0, index: 0, record }], logs: [], events: [], traces: [] };
+      const samples = { alertSamples: observer.samplesOf(rows), committedAtMs: T0 };
+      await env.DB.batch(sampleStatements(env.DB, samples) as D1PreparedStatement[]);
+    };
+    await tick(0);
+    expect(await faultOf(id)).toBeUndefined();
+    await see(null);
+    expect(await tick(1)).toMatchObject({ transitions: 0 });
+    expect((await faultOf(id))?.message).toBe(
+      "latency is a histogram: use a window, such as p95(latency, 5m)",
+    );
+    await see(1);
+    expect(await tick(2)).toMatchObject({ transitions: 1 });
+    expect(await faultOf(id)).toBeUndefined();
+  });
+
   it("says nothing of what lies behind Weir where the storage refuses", async () => {
     const failing = new Proxy(env.DB, {
       get(db, name) {
@@ -381,10 +487,74 @@ describe("what was recorded", () => {
     await observed(0, 90);
     await tick(0);
     let attempts = 0;
-    for (let minute = 0; minute < 2_000; minute += 15)
+    for (let minute = 0; minute < 200; minute++)
       attempts += (await send(minute, () => Response.error())).length;
     expect(attempts).toBe(20);
     expect((await alerts.notifiers(tenant))[0]).toMatchObject({ sentTotal: 0, droppedTotal: 1 });
+  });
+
+  describe("in great number", () => {
+    const outgoing = async (target: string, minute: number, bodies: string[]) => {
+      const outbox = bodies.map((body, i) => ({ id: `${tenant}/${target}/${minute}/${i}`, target, body }));
+      const from = await state.version(tenant);
+      const changes = { put: [], forgotten: [], transitions: [], outbox, goneRules: [] };
+      const nowMs = T0 + minute * MINUTE;
+      expect(await state.record(tenant, { from, to: from + 1 }, changes, nowMs)).toBe("recorded");
+    };
+    const body = (id: string) =>
+      JSON.stringify({
+        id,
+        status: "firing",
+        tenant,
+        rule: ruleId,
+        name: "CPU",
+        severity: "info",
+        alerts: [],
+      });
+
+    it("does not pile up for a notifier that is down, and comes in its order when that is back", async () => {
+      vi.spyOn(console, "warn").mockImplementation(() => undefined);
+      const notifier = await addNotifier();
+      let posts = 0;
+      let posted: Posted[] = [];
+      for (let minute = 0; minute < 240; minute += 5) {
+        await outgoing(notifier, minute, [body(String(minute))]);
+        posts += (await send(minute, () => Response.error())).length;
+      }
+      // One at a time, however many wait.
+      expect(posts).toBe(48);
+      for (let minute = 240; minute <= 252; minute += 2) posted = [...posted, ...(await send(minute, taken))];
+      // Those of the last two hours.
+      const wanted = Array.from({ length: 25 }, (_, i) => 115 + i * 5);
+      expect(posted.map((one) => Number(one.body.id))).toEqual(wanted);
+      expect((await alerts.notifiers(tenant))[0]).toMatchObject({
+        sentTotal: 25,
+        droppedTotal: 23,
+        lastError: null,
+      });
+    });
+
+    it("goes to the topic in requests that Kafka takes", async () => {
+      const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+      const sizes: number[] = [];
+      const real = globalThis.fetch;
+      vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+        const { body: sent } = init ?? {};
+        if (typeof sent === "string") sizes.push(sent.length);
+        else if (sent instanceof Uint8Array) sizes.push(sent.length);
+        return await real(input, init);
+      });
+      await outgoing(
+        "topic",
+        0,
+        Array.from({ length: 50 }, (_, i) => `${i} ${"x".repeat(36_000)}`),
+      );
+      await send(0, taken);
+      expect(warn.mock.calls).toEqual([]);
+      expect(Math.max(...sizes)).toBeGreaterThan(900_000);
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(1_000_000);
+      expect(await state.due(tenant, T0 + 60 * MINUTE, 100)).toEqual([]);
+    });
   });
 
   it("goes to the others while one notifier fails", async () => {

@@ -39,17 +39,27 @@ function row(
   return { series: JSON.stringify(labels), labels, startMs: at(minute), state: encodePartial(partial) };
 }
 
-function evaluated(text: string, rows: WindowOfSeries[], nowMs = NOW) {
+/** @param throughMs how far was read @param isCurrent as new as it should be */
+function evaluated(
+  text: string,
+  rows: WindowOfSeries[],
+  nowMs = NOW,
+  throughMs = nowMs,
+  isCurrent = nowMs - throughMs <= 3 * MINUTE,
+) {
   const { expression, subject } = read(text);
-  const plan = planWindows(subject, DEFINITIONS, nowMs);
-  if (!plan) throw new Error("no plan");
+  const plans = planWindows(subject, DEFINITIONS, { throughMs, isCurrent }, nowMs);
+  if (!plans) throw new Error("no plan");
+  const { newest, read: settled } = plans;
   // As the store answers.
-  const found = rows.filter(({ startMs }) => startMs >= plan.fromMs && startMs < plan.toMs);
-  return evaluateWindows(expression, subject, plan, found, true);
+  const fromMs = Math.min(newest.fromMs, settled.fromMs);
+  const found = rows.filter(({ startMs }) => startMs >= fromMs && startMs < newest.toMs);
+  return evaluateWindows(expression, subject, plans, found, { isCurrent });
 }
 const judged = (...args: Parameters<typeof evaluated>) => evaluated(...args).observations;
 
-const planOf = (text: string, nowMs = NOW) => planWindows(read(text).subject, DEFINITIONS, nowMs);
+const planOf = (text: string, nowMs = NOW) =>
+  planWindows(read(text).subject, DEFINITIONS, { throughMs: nowMs, isCurrent: true }, nowMs)?.newest;
 
 describe("a span", () => {
   it("takes the open window in, for what does not grow with it", () => {
@@ -75,8 +85,10 @@ describe("a span", () => {
     expect(planOf("avg(latency, 7h) > 1")?.window).toBe("1h");
     const { subject } = read("avg(latency, 7m) > 1");
     const hours = parseWindows("5m,1h,5m/1m");
-    expect(planWindows(subject, hours.ok ? hours.value : [], NOW)).toBeUndefined();
-    expect(planWindows(read("avg(x, 5m) > 1").subject, hours.ok ? hours.value : [], NOW)?.window).toBe("5m");
+    const state = { throughMs: NOW, isCurrent: true };
+    const known = hours.ok ? hours.value : [];
+    expect(planWindows(subject, known, state, NOW)).toBeUndefined();
+    expect(planWindows(read("avg(x, 5m) > 1").subject, known, state, NOW)?.newest.window).toBe("5m");
   });
 });
 
@@ -141,6 +153,104 @@ describe("a rule on windows", () => {
     expect(judged("rate(latency, 5m) >= 0", [row(605, a, [1, 2])])).toEqual([]);
     expect(judged("avg(latency, 5m) >= 0", [row(601, a, [1])])).toEqual([]);
   });
+});
+
+describe("a reader that stands still since 10:10", () => {
+  const a = { host: "a" };
+  const THROUGH = at(610);
+  /** Five values each minute until then. */
+  const rows = Array.from({ length: 10 }, (_, i) => row(600 + i, a, [1, 1, 1, 1, 1]));
+  const minutes = (from: number, until: number) =>
+    Array.from({ length: (until - from) * 6 }, (_, i) => at(from) + i * 10_000);
+  const shown = (text: string, some = rows, through = THROUGH) =>
+    minutes(610.5, 620).map((nowMs) => {
+      const { observations, isComplete } = evaluated(text, some, nowMs, through);
+      return observations[0]?.isViolated ?? (isComplete ? "ceased" : "unknown");
+    });
+  /** What else is told than `usual`, or that nothing is known. */
+  const unusual = (told: unknown[], usual: boolean) =>
+    told.includes(usual) ? told.filter((one) => one !== usual && one !== "unknown") : ["nothing"];
+
+  it.each(["sum", "count"])("neither fires nor resolves by a %s of less", (aggregate) => {
+    // All is read: 25 in five minutes.
+    expect(judged(`${aggregate}(m, 5m) > 10`, rows, at(610.5))).toMatchObject([{ value: 25 }]);
+    expect(unusual(shown(`${aggregate}(m, 5m) > 10`), true)).toEqual([]);
+    expect(unusual(shown(`${aggregate}(m, 5m) < 10`), false)).toEqual([]);
+    expect(unusual(shown(`${aggregate}(m, 5m) != 25`), false)).toEqual([]);
+  });
+
+  it("neither fires nor resolves by a counter that was not read", () => {
+    const counter = Array.from({ length: 10 }, (_, i) => row(600 + i, a, [i * 60], "counter"));
+    expect(unusual(shown("increase(m, 5m) > 100", counter), true)).toEqual([]);
+    expect(unusual(shown("rate(m, 5m) < 0.5", counter), false)).toEqual([]);
+  });
+
+  it("resolves nothing that had a value when all was read", () => {
+    expect(unusual(shown("max(m, 1m) > 0"), true)).toEqual([]);
+    expect(unusual(shown("avg(m, 5m) > 0"), true)).toEqual([]);
+    expect(unusual(shown("last(m, 5m) > 5"), false)).toEqual([]);
+  });
+
+  it("tells of what is violated whatever is still to come", () => {
+    const later = [
+      ...rows,
+      row(
+        612,
+        a,
+        Array.from({ length: 40 }, () => 1),
+      ),
+    ];
+    const nowMs = at(613.5);
+    expect(judged("count(m, 5m) > 30", later, nowMs, THROUGH)).toMatchObject([
+      { value: 50, isViolated: true },
+    ]);
+    expect(judged("count(m, 5m) > 30", later, nowMs, THROUGH, false)).toMatchObject([{ isViolated: true }]);
+    // A sum may yet fall.
+    expect(judged("sum(m, 5m) > 30", later, nowMs, THROUGH, true)).toMatchObject([{ isViolated: false }]);
+    expect(judged("sum(m, 5m) > 30", later, nowMs, THROUGH, false)).toEqual([]);
+    expect(judged("max(m, 5m) > 0", later, nowMs, THROUGH, false)).toMatchObject([{ isViolated: true }]);
+    expect(judged("max(m, 5m) > 1", later, nowMs, THROUGH, false)).toEqual([]);
+  });
+
+  it("lets a series go that ceased before, once a whole span of silence was read", () => {
+    expect(evaluated("sum(m, 5m) > 1", rows, at(616), at(615))).toEqual({
+      observations: [],
+      isComplete: true,
+    });
+    expect(evaluated("max(m, 5m) > 0", rows, at(616), at(615.9))).toEqual({
+      observations: [],
+      isComplete: true,
+    });
+    expect(judged("max(m, 5m) > 0", rows, at(616), at(614.9))).toMatchObject([{ isViolated: true }]);
+  });
+});
+
+it("a sum is told by the first judgement that is sure of it where something comes all the time", () => {
+  const rows = Array.from({ length: 20 }, (_, i) => row(600 + i, {}, i < 10 ? [1] : [9]));
+  const isSeen = (minute: number, seconds: number) => {
+    const nowMs = at(minute) + seconds * 1_000;
+    return judged("sum(m, 5m) > 12", rows, nowMs, nowMs - 1_500)[0]?.isViolated;
+  };
+  expect([isSeen(611, 0), isSeen(611, 9), isSeen(611, 10), isSeen(611, 20)]).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
+});
+
+it("a partition where little comes delays a sum, and freezes nothing", () => {
+  // It is looked at each minute, a second before a span ends: by the clock a span is never all read while it is new.
+  const rows = Array.from({ length: 30 }, (_, i) => row(600 + i, {}, i < 10 ? [1] : [9]));
+  const seen = Array.from({ length: 120 }, (_, i) => {
+    const nowMs = at(606) + i * 10_000;
+    const throughMs = Math.floor((nowMs + 1_000) / MINUTE) * MINUTE - 1_000;
+    return judged("sum(m, 5m) > 12", rows, nowMs, throughMs)[0];
+  });
+  const first = seen.findIndex((one) => one?.isViolated);
+  // 10:11:00 is the end of the first such span; it is read at 10:11:59.
+  expect(at(606) + first * 10_000).toBe(at(612));
+  expect(seen.slice(first).every((one) => one?.isViolated)).toBe(true);
 });
 
 describe("what goes by one kind of metric", () => {

@@ -118,6 +118,8 @@ describe("absence", () => {
     expect(gone("absent(hb, 10m)", [sample(MINUTE, 1)], behind).observations).toMatchObject([
       { isViolated: false },
     ]);
+    const never = { throughMs: 0, isCurrent: false };
+    expect(gone("absent(hb, 10m)", [sample(11 * MINUTE, 1)], never).observations).toEqual([]);
     const halfway = { throughMs: NOW - 5 * MINUTE, isCurrent: true };
     expect(gone("absent(hb, 10m)", [sample(11 * MINUTE, 1)], halfway).observations).toMatchObject([
       { isViolated: false },

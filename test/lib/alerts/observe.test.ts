@@ -19,6 +19,9 @@ const RULES = [
   rule("other", "hot", "cpu > 80"),
 ];
 
+/** Later than all rows. */
+const NOW = 1_800_000_000_000;
+
 function row(seconds: number, value: number | string | null, labels: Record<string, string> = {}): MetricRow {
   const timestamp = new Date(1_700_000_000_000 + seconds * 1_000).toISOString();
   return { tenant: "acme", record: { timestamp, name: "cpu", value, labels } };
@@ -28,7 +31,7 @@ describe("observing", () => {
   it("keeps the newest point, and the newest violation apart", () => {
     const store = new MemoryAlertSamples();
     const rows = [row(1, 10), row(2, 95), row(3, 90), row(4, 20)];
-    store.apply({ alertSamples: observe(RULES).samplesOf(rows), committedAtMs: 1 });
+    store.apply({ alertSamples: observe(RULES).samplesOf(rows, NOW), committedAtMs: 1 });
     expect(store.of("acme", ["hot"], 10)).toMatchObject([
       {
         name: "cpu",
@@ -45,19 +48,60 @@ describe("observing", () => {
 
   it("keeps what it sees for a rule that began anew apart from what was before", () => {
     const anew = { ...rule("acme", "hot", "cpu > 99"), sampled: 3 };
-    const sampled = observe([anew]).samplesOf([row(1, 90)]);
+    const sampled = observe([anew]).samplesOf([row(1, 90)], NOW);
     expect(sampled).toMatchObject([{ rule: "hot@3", value: 90, violatedTime: null }]);
   });
 
   it("looks at labels, and leaves out what is no number", () => {
     const { samplesOf: look } = observe(RULES);
-    const rulesOf = (one: MetricRow) => look([one]).map(({ rule }) => rule);
+    const rulesOf = (one: MetricRow) => look([one], NOW).map(({ rule }) => rule);
     expect(rulesOf(row(1, 1, { host: "web" }))).toEqual(["hot", "web", "gone"]);
     expect(rulesOf(row(1, 1, { host: "web", env: "dev" }))).toEqual(["hot", "gone"]);
-    // A histogram says nothing of a value, and yet that the metric is there.
-    expect(rulesOf(row(1, null))).toEqual(["gone"]);
+    // A histogram says nothing of a value, and yet that it is there.
+    expect(rulesOf(row(1, null))).toEqual(["hot#histograms", "gone"]);
+    expect(look([row(1, null)], NOW)[0]).toMatchObject({ violatedTime: null, violatedValue: null });
     expect(rulesOf(row(1, "NaN"))).toEqual(["gone"]);
     expect(rulesOf({ ...row(1, 1), tenant: "nobody" })).toEqual([]);
+  });
+
+  describe("of a time to come", () => {
+    const START = 1_700_000_000_000;
+    /** Batches, each with when it was read, in seconds. */
+    function kept(...batches: [readSeconds: number, rows: MetricRow[]][]) {
+      const store = new MemoryAlertSamples();
+      for (const [seconds, rows] of batches) {
+        const readMs = START + seconds * 1_000;
+        store.apply({ alertSamples: observe(RULES).samplesOf(rows, readMs), committedAtMs: readMs });
+      }
+      return [...store.of("acme", ["hot"], 1), ...store.of("acme", ["gone"], 1)];
+    }
+    const at = (seconds: number) => `${START + seconds * 1_000}000000`;
+
+    it("hides nothing that comes later", () => {
+      const glitch: [number, MetricRow[]] = [10, [row(86_000, 10)]];
+      expect(kept(glitch)).toMatchObject([{ value: 10, time: at(10) }, { time: at(10) }]);
+      expect(kept(glitch, [20, [row(19, 95)]])).toMatchObject([
+        { value: 95, time: at(19), violatedTime: at(19), violatedValue: 95 },
+        { value: 95, time: at(19) },
+      ]);
+      // Nor is a violation told of a time at which nobody has looked yet.
+      expect(kept([10, [row(86_000, 99)]], [20, [row(19, 95)]])).toMatchObject([
+        { violatedTime: at(19), violatedValue: 95 },
+        {},
+      ]);
+    });
+
+    it("goes in its order where a clock is ahead for good", () => {
+      const rows = [row(309, 20), row(302, 99), row(300, 30), row(308, 85)];
+      expect(kept([10, rows])).toMatchObject([
+        { value: 20, time: at(10), violatedValue: 85, violatedTime: String(BigInt(at(10)) - 1n) },
+        { value: 20 },
+      ]);
+      expect(kept([10, rows], [20, [row(315, 40), row(311, 90)]])).toMatchObject([
+        { value: 40, time: at(20), violatedValue: 90 },
+        { value: 40 },
+      ]);
+    });
   });
 
   it("comes to the same in any order and any batches", () => {
@@ -81,11 +125,11 @@ describe("observing", () => {
           const rowsOf = (some: typeof points) =>
             some.map(({ seconds, value, host }) => row(seconds, value, { host }));
           const together = new MemoryAlertSamples();
-          together.apply({ alertSamples: observe(RULES).samplesOf(rowsOf(points)), committedAtMs: 1 });
+          together.apply({ alertSamples: observe(RULES).samplesOf(rowsOf(points), NOW), committedAtMs: 1 });
           const apart = new MemoryAlertSamples();
           for (let i = 0; i < shuffled.length; i += batch)
             apart.apply({
-              alertSamples: observe(RULES).samplesOf(rowsOf(shuffled.slice(i, i + batch))),
+              alertSamples: observe(RULES).samplesOf(rowsOf(shuffled.slice(i, i + batch)), NOW),
               committedAtMs: 1,
             });
           const ids = RULES.map(({ id }) => id);

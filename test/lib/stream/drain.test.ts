@@ -1,11 +1,13 @@
 // Where a drain reads from: marks that tell a topic made anew, epochs, what is told of an idle partition.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { newDrainMemory } from "../../../lib/stream/drain.ts";
+import { drainPartition, newDrainMemory } from "../../../lib/stream/drain.ts";
 import { emptyCommit } from "../../../lib/stream/empty-commit.ts";
 import { isMarkOf, markOf } from "../../../lib/stream/identity.ts";
 import { claimHorizonMs } from "../../../lib/stream/prune.ts";
 import { resumePartition } from "../../../lib/stream/resume.ts";
+import type { DrainMemory } from "../../../lib/stream/run.ts";
 import type { Progress } from "../../../lib/storage/storage.ts";
+import type { Signal } from "../../../lib/telemetry/signal.ts";
 import { logs, openWorld, Reading, START_MS, type World } from "../../support/stream-world.ts";
 
 let world: World;
@@ -160,27 +162,98 @@ describe("an end that is announced", () => {
 });
 
 describe("a partition at its end", () => {
-  it("is told to be read through at most every 15 minutes while nothing comes", async () => {
+  /** When the store was told, in seconds since the start. */
+  function readsTold(): number[] {
     const told: number[] = [];
     const { readThrough } = reading.store;
     reading.deps.store = {
       ...reading.store,
       readThrough: async (id, position, atMs) => {
-        told.push(atMs - START_MS);
+        told.push((atMs - START_MS) / 1_000);
         await readThrough(id, position, atMs);
       },
     };
+    return told;
+  }
+  const drainAs = async (signal: Signal, memory: DrainMemory, batches = 20) =>
+    await drainPartition({ ...reading.source(), signal }, reading.deps, { timeMs: 20_000, batches }, memory);
+  const readThroughMs = async () => (await reading.store.progress("g"))[0]?.readThroughMs;
+
+  it("is told to be read through at most every 15 minutes while nothing comes", async () => {
+    const told = readsTold();
     const memory = newDrainMemory();
     for (let minute = 0; minute <= 31; minute++) {
       reading.nowMs = START_MS + minute * 60_000;
       await reading.drain(0, memory);
     }
-    expect(told).toEqual([0, 15, 30].map((minute) => minute * 60_000));
+    expect(told).toEqual([0, 900, 1_800]);
     await send("a");
     reading.nowMs = START_MS;
     await reading.drain(0, memory);
-    const [progress] = await reading.store.progress("g");
-    expect(progress?.readThroughMs).toBe(START_MS + 30 * 60_000);
+    expect(await readThroughMs()).toBe(START_MS + 30 * 60_000);
+  });
+
+  it("of metrics, by which rules go, is told so at each look of the cron, however early that is", async () => {
+    const told = readsTold();
+    const memory = newDrainMemory();
+    const looks = [0, 59, 119, 121, 179];
+    for (const seconds of looks) {
+      reading.nowMs = START_MS + seconds * 1_000;
+      await drainAs("metrics", memory);
+    }
+    expect(told).toEqual([0, 59, 119, 179]);
+  });
+
+  it("is told so, too, where messages come that bear no receipt", async () => {
+    readsTold();
+    const memory = newDrainMemory();
+    const lags: number[] = [];
+    for (let seconds = 0; seconds <= 600; seconds += 10) {
+      reading.nowMs = START_MS + seconds * 1_000;
+      await reading.write(['{"name":"cpu","value":1}']);
+      await drainAs("metrics", memory);
+      lags.push(reading.nowMs - ((await readThroughMs()) ?? 0));
+    }
+    expect(Math.max(...lags)).toBeLessThan(60_000);
+  });
+
+  it("is told so where they come so fast that no read finds the end", async () => {
+    const told = readsTold();
+    const { transport } = reading.deps;
+    reading.deps.transport = {
+      ...transport,
+      fetch: async (request) => {
+        reading.nowMs += 1_000;
+        await reading.write(['{"name":"cpu","value":1}']);
+        return await transport.fetch(request);
+      },
+    };
+    const memory = newDrainMemory();
+    for (let drains = 0; drains < 12; drains++) {
+      expect(await drainAs("metrics", memory, 10)).toMatchObject({ state: "budget" });
+      expect(reading.nowMs - ((await readThroughMs()) ?? 0)).toBeLessThan(60_000);
+    }
+    const betweenS = told.slice(1).map((one, i) => one - (told[i] ?? 0));
+    expect(betweenS.length).toBeGreaterThan(0);
+    expect(Math.min(...betweenS)).toBeGreaterThanOrEqual(45);
+  });
+
+  it("is not told so before what lay there is committed", async () => {
+    const told = readsTold();
+    const { transport } = reading.deps;
+    await reading.write(Array.from({ length: 6 }, () => '{"name":"cpu","value":1}'));
+    const oneByOne = async (request: Parameters<typeof transport.fetch>[0]) => {
+      reading.nowMs += 1_000;
+      return (await transport.fetch(request)).slice(0, 1);
+    };
+    reading.deps.transport = { ...transport, fetch: oneByOne };
+    const memory = newDrainMemory();
+    await drainAs("metrics", memory, 5);
+    expect(memory.position?.nextOffset).toBe(4);
+    expect(told).toEqual([]);
+    await drainAs("metrics", memory, 5);
+    expect(memory.position?.nextOffset).toBe(6);
+    expect(told).toHaveLength(1);
   });
 
   it("has the newest receipt for it where something came, but never a time that is still to come", async () => {

@@ -7,7 +7,7 @@ import type { DeadRow, ProcessedMessage, ProcessedRows } from "../processors/pro
 import type { PartitionId, Position, Rows } from "../storage/storage.ts";
 import type { Sample } from "../windows/sample.ts";
 import { deadMessage, deadRecord } from "./dead-letter.ts";
-import { idOf, type DecodedMessage } from "./decode.ts";
+import { idOf, type AnyRow, type DecodedMessage } from "./decode.ts";
 import type { Plan } from "./plan.ts";
 
 export type ProcessRows = (rows: Rows) => ProcessedRows;
@@ -27,6 +27,9 @@ export interface ProcessPlace extends PartitionId {
 /** As of records that cannot be read (decode.ts): with more, the message is kept once, whole. */
 const MAX_DEAD_PER_MESSAGE = 100;
 
+/** A handler that gives the same for the same record needs one. */
+const MAX_TRIES = 10;
+
 /** @param process undefined: rows are stored as they came */
 export function processPlan(
   messages: readonly DecodedMessage[],
@@ -38,8 +41,15 @@ export function processPlan(
   if (!process) return { ...plan, samples: [] };
   let processed = process(plan.rows);
   if (processed.dead.length > 0) {
-    plan = planOf(withDead(messages, processed.dead));
-    processed = process(plan.rows);
+    // All copies are tried: one that was left out takes the place of one that is dead.
+    let left = withDead(messages, process(rowsOf(messages)).dead);
+    for (let tries = 1; ; tries++) {
+      plan = planOf(left);
+      processed = process(plan.rows);
+      if (processed.dead.length === 0) break;
+      if (tries === MAX_TRIES) throw new Error("handlers fail now on this record, now on that");
+      left = withDead(left, processed.dead);
+    }
   }
   const { rows, samples } = processed;
   const outgoing = outboxOf(processed, messages, place);
@@ -68,6 +78,16 @@ function outboxOf(
       };
     },
   });
+}
+
+/** Of all messages, copies of each other among them. */
+function rowsOf(messages: readonly DecodedMessage[]): Rows {
+  const rows: Rows = { logs: [], metrics: [], events: [], traces: [] };
+  for (const { signal, rows: own } of messages) {
+    const into: AnyRow[] = rows[signal];
+    for (const row of own) into.push(row);
+  }
+  return rows;
 }
 
 /** The same messages with these records dead. */

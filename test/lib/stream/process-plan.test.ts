@@ -135,6 +135,34 @@ describe("a record whose handler fails", () => {
     expect(plan.ledger).toMatchObject([{ stored: 30, dead: 120 }]);
   });
 
+  it("is dead in each of its copies: none takes the place of another unhandled", () => {
+    const named = (amount: number) => ({ ...order(amount), id: "a" });
+    const both = planned("events", [[named(0), named(0), order(5)], [named(0)]], handle);
+    expect(both.rows.events.map(({ record }) => record.data)).toEqual([5]);
+    expect(both.deadLetters).toMatchObject([
+      { offset: 7, index: 0 },
+      { offset: 7, index: 1 },
+      { offset: 8, index: 0 },
+    ]);
+    expect(both.ledger).toMatchObject([{ stored: 1, dead: 3, deduplicated: 0 }]);
+    const one = planned("events", [[named(0), named(1), named(0)]], handle);
+    expect(one.rows.events.map(({ record }) => record.data)).toEqual([1]);
+    expect(one.ledger).toMatchObject([{ stored: 1 }]);
+  });
+
+  it("that fails by chance is refused in the end, not stored unhandled", () => {
+    let pass = 0;
+    // Each time that the batch is gone through, for another record.
+    const whim: EventHandler["handle"] = ({ data }) => {
+      if (data === pass * 2) throw new Error("no luck");
+      if (data === 59) pass++;
+      return {};
+    };
+    expect(() => planned("events", [Array.from({ length: 60 }, (_, i) => order(i))], whim)).toThrow(
+      /handlers fail/,
+    );
+  });
+
   it("that was stored before is neither stored nor dead", () => {
     const first = planned("events", [[order(1)]], handle);
     const message = decode(messageOf("events", [order(0)], 7), {

@@ -99,7 +99,7 @@ function describeBuilding(
   progress: readonly Progress[],
   oldReader: string,
 ): object {
-  const { messages, apart } = remaining(progress, oldReader, readerOf(name, epoch));
+  const { messages, apart } = remaining(progress, oldReader, readerOf(name, epoch), topics);
   return {
     epoch,
     state: isHandingOver ? "handing_over" : "reading",

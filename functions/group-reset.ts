@@ -27,8 +27,8 @@ export async function resetGroup(
   const row = (await storedGroups(env, deployment)).find(({ name }) => name === group.name);
   if (row?.building) return { outcome: "refused", reason: BUSY };
   const epoch = row?.epoch ?? 0;
-  await subscriptionsOf(env, 0);
   const reader = readerOf(group.name, epoch);
+  const read = (await subscriptionsOf(env, 0)).filter((one) => one.group === reader);
   const partitions = (await ownedPartitions(env, deployment)).filter((one) => one.group === reader);
   const transport = openTransport(env, deployment);
   const deps = { transport, store: streamStoreOf(env), now: Date.now };
@@ -38,9 +38,10 @@ export async function resetGroup(
     else if (group.isShown) {
       const plan = await planReset(partitions, to, deps);
       if (!plan.ok) return { outcome: "refused", reason: plan.reason };
-      const built = await groupStoreOf(env).beginBuilding(group, epoch, plan.topics, Date.now());
+      const topics = withAll(plan.topics, read);
+      const built = await groupStoreOf(env).beginBuilding(group, epoch, topics, Date.now());
       if (built === undefined) return { outcome: "refused", reason: BUSY };
-      done = { outcome: "building", epoch: built, topics: plan.topics };
+      done = { outcome: "building", epoch: built, topics };
     } else {
       // Nobody sees what it stores, so nothing need be kept in sight until a new epoch has it.
       const start = await startOfReset(partitions, to, deps);
@@ -55,6 +56,13 @@ export async function resetGroup(
   await subscriptionsOf(env, 0);
   await wakeGroup(env, group.name);
   return done;
+}
+
+/** A topic that could not be asked for, and was never read, may come yet: the new reader follows the old one there, too. */
+function withAll(planned: readonly TopicPlan[], read: readonly { topic: string }[]): TopicPlan[] {
+  const missing = read.filter(({ topic }) => !planned.some((plan) => plan.topic === topic));
+  const unread = { incarnation: 0, start: "earliest", fromTimeMs: null } as const;
+  return [...planned, ...missing.map(({ topic }) => ({ topic, ...unread }))];
 }
 
 async function skip(

@@ -17,9 +17,12 @@ export async function advanceSwitches(
   only?: string,
 ): Promise<void> {
   try {
-    for (const group of await storedGroups(env, deploymentOf(env))) {
+    const deployment = deploymentOf(env);
+    const hasResults = deployment.config.METRICS_PROCESSED === "on";
+    const deps = { groups: groupStoreOf(env), store: streamStoreOf(env), hasResults };
+    for (const group of await storedGroups(env, deployment)) {
       if (!group.building || (only !== undefined && group.name !== only)) continue;
-      const step = await advanceSwitch(group, { groups: groupStoreOf(env), store: streamStoreOf(env) });
+      const step = await advanceSwitch(group, deps);
       if (step !== "handed_over" && step !== "switched") continue;
       logger.info("group_switch", { group: group.name, step });
       // The readers have other work now.

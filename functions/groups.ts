@@ -13,6 +13,7 @@ import {
 import { problem } from "../lib/http/problem.ts";
 import { KafkaError } from "../lib/kafka/errors.ts";
 import { logger } from "../lib/observability/logger.ts";
+import { readerOf } from "../lib/storage/groups.ts";
 import type { GroupDefinition } from "../lib/stream/groups-setting.ts";
 import type { ResetTo } from "../lib/stream/groups-reset.ts";
 import { haltOwners, ownedPartitions, ownerOf, wakeGroup, type OwnedPartition } from "./consume.ts";
@@ -97,7 +98,8 @@ defineRoute(
     description:
       "A partition that stopped since its topic was made anew is read from its start: its records are stored beside " +
       "those of the one before. What was read before and is in the log again will be stored again where it has no " +
-      "identity of its own. An epoch that is being built is given up.",
+      "identity of its own. An epoch that is being built is given up; one that is handed over takes its place, without " +
+      "what it had not read yet of the log before.",
     body: { content: resumeShape, required: false },
     answers: {
       200: {
@@ -172,7 +174,8 @@ defineRoute(
     method: "post",
     path: `${PATH}/:group/cancel`,
     summary: "Gives up an epoch that is being built",
-    description: "Until the present reader is stopped. What was built is not seen, and goes with retention.",
+    description:
+      "Until it has taken its place. The present reader goes on; what was built is not seen, and goes with retention.",
     answers: { 200: { description: "The group", content: groupShape } },
     problems: [404, 409],
   },
@@ -215,6 +218,8 @@ async function abandon(c: AppContext, name: string): Promise<boolean> {
   await haltOwners(c.env, await partitionsOf(c, name));
   await wakeGroup(c.env, name);
   await subscriptionsOf(c.env, 0);
+  // The old reader may have been stopped for it.
+  await wakeGroup(c.env, name);
   return true;
 }
 
@@ -261,8 +266,9 @@ async function resumePartition(
   const answer = await ownerOf(c.env, owned).resume(owned);
   switch (answer.outcome) {
     case "resumed": {
-      // What a new epoch was built from is another log now.
-      await abandon(c, group.name);
+      // What a new epoch was built from is another log now. Where it was resumed itself, it is at its end with the other.
+      const row = (await storedGroups(c.env, c.get("deployment"))).find(({ name }) => name === group.name);
+      if (owned.group === readerOf(group.name, row?.epoch ?? 0)) await abandon(c, group.name);
       const { incarnation, nextOffset } = answer;
       return c.json({ group: group.name, topic, partition, incarnation, next_offset: nextOffset });
     }

@@ -20,11 +20,24 @@ const IS_FREE = `INSERT INTO fence (ok) SELECT 0
     OR EXISTS (SELECT 1 FROM consumer_groups WHERE name = ?1 AND building IS NOT NULL)`;
 const IS_BUILT = `INSERT INTO fence (ok) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM consumer_groups
   WHERE name = ?1 AND building ->> '$.epoch' = ?2 AND building ->> '$.isHandingOver' = ?3)`;
-/** ?1 the old reader, ?2 the new one: it stands where the old one ended, on each partition that one has read. */
+const IS_BUILDING = `INSERT INTO fence (ok) SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM consumer_groups
+  WHERE name = ?1 AND building ->> '$.epoch' = ?2)`;
+/** ?1 the group, ?2 its old reader: where that stands, in what is still read. */
+const OLD_PLACES = `consumer_groups AS g, json_each(g.building, '$.topics') AS p
+  JOIN offsets AS o ON o.group_id = ?2 AND o.topic = p.value ->> 'topic'`;
+const IS_READ = `g.name = ?1
+  AND NOT EXISTS (SELECT 1 FROM json_each(p.value, '$.gonePartitions') AS gone WHERE gone.value = o.partition)`;
+const IS_TOLD = `INSERT INTO fence (ok) SELECT 0 WHERE EXISTS (
+  SELECT 1 FROM ${OLD_PLACES}
+    JOIN sources AS s ON s.topic = o.topic AND s.incarnation = o.incarnation AND s.epoch = o.epoch
+    JOIN due_days AS d ON d.source = s.id AND d.partition = o.partition
+  WHERE ${IS_READ} AND d.next_due_ms <= o.watermark_ms)`;
+/** ?3 the new reader: it stands where the old one ended, or in a later making. */
 const IS_EQUAL = `INSERT INTO fence (ok) SELECT 0 WHERE EXISTS (
-  SELECT 1 FROM offsets AS o LEFT JOIN offsets AS n
-    ON n.group_id = ?2 AND n.topic = o.topic AND n.partition = o.partition
-  WHERE o.group_id = ?1 AND (n.next_offset IS NULL OR n.next_offset <> o.next_offset OR n.incarnation <> o.incarnation))`;
+  SELECT 1 FROM ${OLD_PLACES}
+    LEFT JOIN offsets AS n ON n.group_id = ?3 AND n.topic = o.topic AND n.partition = o.partition
+  WHERE ${IS_READ} AND (n.next_offset IS NULL OR n.incarnation < o.incarnation
+    OR (n.incarnation = o.incarnation AND n.next_offset <> o.next_offset)))`;
 
 const ADD = `INSERT INTO consumer_groups (name, epoch, last_epoch, is_shown) VALUES (?1, 0, 0, ?2)
   ON CONFLICT DO NOTHING`;
@@ -32,6 +45,7 @@ const ADD_APART = `INSERT INTO consumer_groups (name, epoch, last_epoch, is_show
   SELECT ?1, ${NEXT_EPOCH}, ${NEXT_EPOCH}, ?2 WHERE true ON CONFLICT DO NOTHING`;
 const PAUSE = "UPDATE consumer_groups SET is_paused = ?2 WHERE name = ?1";
 const STOP = "INSERT INTO stopped_readers (group_id) VALUES (?1) ON CONFLICT DO NOTHING";
+const LET_GO = "DELETE FROM stopped_readers WHERE group_id = ?1";
 const BEGIN_ANEW = "UPDATE consumer_groups SET epoch = ?2, last_epoch = ?2, start = ?3 WHERE name = ?1";
 const BUILD = "UPDATE consumer_groups SET last_epoch = ?2, building = ?3 WHERE name = ?1";
 const HAND_OVER = `UPDATE consumer_groups SET building = json_set(building, '$.isHandingOver', json('true'))
@@ -45,7 +59,9 @@ const LIMIT_OLD = `UPDATE sources SET visible_until_ms = min(coalesce(visible_un
     FROM consumer_groups AS g, json_each(g.building, '$.topics') AS p WHERE g.name = ?1) AS t
   WHERE sources.topic = t.topic AND sources.incarnation = t.incarnation AND t.until IS NOT NULL
     AND sources.epoch <> ?2 AND sources.is_visible = 1 AND ${IF_SHOWN}`;
-/** ?3 the new reader. */
+/** Of all makings that it has read. */
+const SHOW_BUILT = `UPDATE sources SET is_visible = 1 WHERE epoch = ?2 AND is_visible = 0 AND ${IF_SHOWN}`;
+/** ?3 the new reader: also what it has read nothing of. */
 const SHOW_NEW = `INSERT INTO sources (topic, incarnation, epoch, is_visible)
   SELECT DISTINCT topic, incarnation, ?2, 1 FROM offsets WHERE group_id = ?3 AND ${IF_SHOWN}
   ON CONFLICT (topic, incarnation, epoch) DO UPDATE SET is_visible = 1`;
@@ -114,10 +130,12 @@ export function createD1GroupStore(db: D1): GroupStore {
       });
     },
 
-    async handOver(name, epoch) {
+    async handOver(name, epoch, { hasResults } = { hasResults: true }) {
+      const reader = await oldReader(name);
       return await change("handing over a group", [
         of(IS_BUILT, name, epoch, 0),
-        of(STOP, await oldReader(name)),
+        ...(hasResults ? [of(IS_TOLD, name, reader)] : []),
+        of(STOP, reader),
         of(HAND_OVER, name),
       ]);
     },
@@ -126,8 +144,9 @@ export function createD1GroupStore(db: D1): GroupStore {
       const reader = readerOf(name, epoch);
       return await change("switching a group", [
         of(IS_BUILT, name, epoch, 1),
-        of(IS_EQUAL, await oldReader(name), reader),
+        of(IS_EQUAL, name, await oldReader(name), reader),
         of(LIMIT_OLD, name, epoch),
+        of(SHOW_BUILT, name, epoch),
         of(SHOW_NEW, name, epoch, reader),
         of(SWITCH, name, epoch),
       ]);
@@ -135,8 +154,9 @@ export function createD1GroupStore(db: D1): GroupStore {
 
     async abandon(name, epoch) {
       return await change("giving up an epoch", [
-        of(IS_BUILT, name, epoch, 0),
+        of(IS_BUILDING, name, epoch),
         of(STOP, readerOf(name, epoch)),
+        of(LET_GO, await oldReader(name)),
         of(ABANDON, name),
       ]);
     },

@@ -10,11 +10,15 @@ const ADD = `WITH ${elementsOf(1, "e")} INSERT INTO outbox (id, group_id, source
   SELECT e.value ->> 0, ?2, ?3, ?4, e.value ->> 1, e.value ->> 2, e.value ->> 3 FROM e WHERE true
   ON CONFLICT (id) DO NOTHING`;
 
-const OLDEST = `SELECT id, topic, key, value FROM (
+const oldest = (condition: string) => `SELECT id, topic, key, value FROM (
     SELECT *, sum(length(value)) OVER (ORDER BY sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ahead
     FROM outbox INDEXED BY outbox_by_partition
-    WHERE group_id = ?1 AND source_topic = ?2 AND partition = ?3 ORDER BY sequence LIMIT ?4)
+    WHERE group_id = ?1 AND source_topic = ?2 AND partition = ?3
+      ${condition} ORDER BY sequence LIMIT ?4)
   WHERE coalesce(ahead, 0) < ${MAX_READ_CHARS} ORDER BY sequence`;
+
+const OLDEST = oldest("");
+const OLDEST_EXCEPT = oldest("AND topic NOT IN (SELECT value FROM json_each(?5))");
 
 /** Found by their ids alone (the signs keep SQLite to that), however many wait. */
 const REMOVE = `DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?1))
@@ -27,10 +31,18 @@ export function outboxStatements(db: D1, commit: PartitionCommit): D1Statement[]
   );
 }
 
-export async function oldestOutbox(db: D1, id: PartitionId, limit: number): Promise<OutboxEntry[]> {
-  const { results } = await withDeadline("reading the outbox", () =>
-    db.prepare(OLDEST).bind(id.group, id.topic, id.partition, limit).all(),
-  );
+export async function oldestOutbox(
+  db: D1,
+  id: PartitionId,
+  limit: number,
+  exceptTopics: readonly string[] = [],
+): Promise<OutboxEntry[]> {
+  const values = [id.group, id.topic, id.partition, limit];
+  const statement =
+    exceptTopics.length === 0
+      ? db.prepare(OLDEST).bind(...values)
+      : db.prepare(OLDEST_EXCEPT).bind(...values, JSON.stringify(exceptTopics));
+  const { results } = await withDeadline("reading the outbox", () => statement.all());
   return results.map((row) => ({
     id: String(row.id),
     topic: String(row.topic),

@@ -2,7 +2,7 @@
 // once is dropped by the first, and the second finds nothing to move.
 import { withDeadline, type D1, type D1Statement } from "./d1-database.ts";
 import { tableOf } from "./d1-days.ts";
-import { SIGNAL_OF, type DayKind } from "./day.ts";
+import { DAY_MS, SIGNAL_OF, type DayKind } from "./day.ts";
 import { KINDS, type KindGroup, type RetentionStore } from "./retention.ts";
 
 /** developers.cloudflare.com/d1/platform/limits: the largest database of the paid plan. */
@@ -35,11 +35,26 @@ const DROP_DEAD = `DELETE FROM dead_letters WHERE (source, partition, offset, id
 const DROP_SERIES = `DELETE FROM series WHERE (tenant, name, series) IN
   (SELECT tenant, name, series FROM series WHERE seen_day < ?1 LIMIT ?2)`;
 
-/** ?1: ISO 8601. */
-const DROP_SOURCES = `DELETE FROM sources AS s WHERE (is_visible = 0 OR visible_until_ms IS NOT NULL)
+/**
+ * ?1: ISO 8601. An offset tells the making that is read now alone, so it stands for the earlier ones, too. A row whose
+ * source is missing is seen: what is known to lie in days that are kept, however far ahead, holds its source.
+ */
+const IS_FORGOTTEN = `(s.is_visible = 0 OR s.visible_until_ms IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM offsets AS o
-    WHERE o.topic = s.topic AND o.incarnation = s.incarnation AND o.epoch = s.epoch AND o.updated_at >= ?1)
-  AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.source = s.id)`;
+    WHERE o.topic = s.topic AND o.epoch = s.epoch AND o.updated_at >= ?1)
+  AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.source = s.id)
+  AND NOT EXISTS (SELECT 1 FROM newest_windows AS w WHERE w.source = s.id AND w.start_ms >=
+    ${DAY_MS} * coalesce((SELECT floor_day FROM retention WHERE kind = 'windows'), 0))
+  AND NOT EXISTS (SELECT 1 FROM day_rows AS r
+    WHERE r.topic = s.topic AND r.incarnation = s.incarnation AND r.epoch = s.epoch)`;
+/**
+ * SQLite gives the highest number again once its row is gone, and rows of two sources would be one's. So a row of no
+ * topic takes the next number before the highest goes.
+ */
+const KEEP_NUMBER = `INSERT INTO sources (id, topic, incarnation, epoch)
+  SELECT s.id + 1, '', 0, 0 FROM sources AS s WHERE s.id = (SELECT max(id) FROM sources) AND ${IS_FORGOTTEN}
+  ON CONFLICT (topic, incarnation, epoch) DO UPDATE SET id = excluded.id`;
+const DROP_SOURCES = `DELETE FROM sources AS s WHERE ${IS_FORGOTTEN}`;
 
 export const floorGuard = (db: D1, rawFloorDay: number): D1Statement => db.prepare(GUARD).bind(rawFloorDay);
 
@@ -88,9 +103,9 @@ export function createD1RetentionStore(db: D1, maxBytes = MAX_BYTES): RetentionS
     },
 
     async dropSources(beforeMs) {
-      await withDeadline("dropping sources", () =>
-        db.prepare(DROP_SOURCES).bind(new Date(beforeMs).toISOString()).all(),
-      );
+      const before = new Date(beforeMs).toISOString();
+      const statements = [KEEP_NUMBER, DROP_SOURCES].map((sql) => db.prepare(sql).bind(before));
+      await withDeadline("dropping sources", () => db.batch(statements));
     },
 
     async size() {

@@ -6,6 +6,7 @@ import { claimGuards, claimsOf, claimStatements, dropClaims } from "./d1-claims.
 import { statsStatements } from "./d1-consumer-stats.ts";
 import { built, withDeadline, type D1, type D1Statement } from "./d1-database.ts";
 import { d1Replays } from "./d1-dead-letters.ts";
+import { epochsBefore } from "./d1-epochs.ts";
 import { faultOf } from "./d1-fault.ts";
 import { ledgerOf, ledgerStatements } from "./d1-ledger.ts";
 import { oldestOutbox, outboxStatements, removeSent } from "./d1-outbox.ts";
@@ -104,7 +105,8 @@ export function createD1StreamStore(db: D1): StreamStore {
       );
     },
 
-    outbox: (id, limit) => oldestOutbox(db, id, limit),
+    epochsBefore: (source, fromOffset, toOffset) => epochsBefore(db, source, fromOffset, toOffset),
+    outbox: (id, limit, exceptTopics) => oldestOutbox(db, id, limit, exceptTopics),
     sent: (id, ids) => removeSent(db, id, ids),
     ledger: (groupPrefix, tenant) => ledgerOf(db, groupPrefix, tenant),
 

@@ -15,6 +15,8 @@ export interface TopicPlan {
    * no session spans it. Null: nothing is built, the topic is read for its claims alone.
    */
   fromTimeMs: number | null;
+  /** The old reader has read these, and nobody does any more: the topic was made anew with fewer. Absent: none. */
+  gonePartitions?: number[];
 }
 
 export interface Building {
@@ -58,21 +60,33 @@ export interface GroupStore {
     topics: readonly TopicPlan[],
     nowMs: number,
   ): Promise<number | undefined>;
-  /** Stops the old reader for good: from here on its positions stay as they are. @returns whether `epoch` is being built */
-  handOver(name: string, epoch: number): Promise<boolean>;
   /**
-   * Makes the epoch that was built the group's, where its reader stands at exactly the old one's last positions: what it
-   * stored is seen, and of the old epochs only what is older than it was built from.
+   * Stops the old reader: from here on its positions stay as they are. Not while windows of it are due: nobody else would
+   * send their results.
+   * @param sends whether results are sent at all (they are, unless told otherwise); else nothing due is waited for
+   * @returns whether it is stopped; false: `epoch` is not being built, or something is due
+   */
+  handOver(name: string, epoch: number, sends?: { hasResults: boolean }): Promise<boolean>;
+  /**
+   * Makes the epoch that was built the group's, where its reader stands at exactly the old one's last positions in all
+   * topics of the plan, or reads a later making of a topic, since what the old one held is gone. What it stored is seen,
+   * and of the old epochs only what is older than it was built from.
    * @returns whether it is done; false: it is not handed over, or not read so far
    */
   switchTo(name: string, epoch: number): Promise<boolean>;
-  /** Gives up what is being built, while the old reader still runs. @returns whether it did */
+  /** Gives up what is being built: the old reader goes on, also where it was stopped for it. @returns whether it did */
   abandon(name: string, epoch: number): Promise<boolean>;
 }
 
 /** The name under which a group reads in an epoch: what stands as `group` in positions, claims and what is sent. */
 export function readerOf(name: string, epoch: number): string {
   return epoch === 0 ? name : `${name}@${epoch}`;
+}
+
+/** The group of a reader. */
+export function groupOfReader(reader: string, epoch: number): string {
+  const end = `@${epoch}`;
+  return epoch > 0 && reader.endsWith(end) ? reader.slice(0, -end.length) : reader;
 }
 
 /** Whether it is the name under which the group reads in any epoch. */

@@ -11,8 +11,9 @@ import {
   positionIn,
   type MemoryTables,
 } from "./memory-tables.ts";
+import { groupOfReader, readerOf } from "./groups.ts";
 import type { RetentionStore } from "./retention.ts";
-import type { PartitionId, QueryStore, StreamStore } from "./storage.ts";
+import type { EpochsBefore, PartitionId, PartitionSource, QueryStore, StreamStore } from "./storage.ts";
 
 export interface MemoryStore {
   stream: StreamStore;
@@ -74,9 +75,13 @@ function createMemoryStreamStore(tables: MemoryTables): StreamStore {
     async dropClaims(beforeMs, limit) {
       return tables.claims.drop(beforeMs, limit);
     },
-    async outbox(id, limit) {
+    // Which later epochs are seen the groups know (memory-groups.ts).
+    async epochsBefore(source, fromOffset, toOffset) {
+      return epochsIn(tables, source, { fromOffset, toOffset }, [{ epoch: 0, untilMs: null }]);
+    },
+    async outbox(id, limit, exceptTopics = []) {
       return [...tables.outbox.values()]
-        .filter((row) => partitionKey(row) === partitionKey(id))
+        .filter((row) => partitionKey(row) === partitionKey(id) && !exceptTopics.includes(row.entry.topic))
         .slice(0, limit)
         .map(({ entry }) => ({ ...entry }));
     },
@@ -106,6 +111,31 @@ function createMemoryStreamStore(tables: MemoryTables): StreamStore {
         );
     },
   };
+}
+
+/** @param seen the epochs that queries see */
+export function epochsIn(
+  { sources, deadLetters }: MemoryTables,
+  { group, topic, partition, incarnation, epoch: own }: PartitionSource,
+  { fromOffset, toOffset }: { fromOffset: number; toOffset: number },
+  seen: EpochsBefore["epochs"],
+): EpochsBefore {
+  const name = groupOfReader(group, own);
+  const found: EpochsBefore = { epochs: [], dead: [] };
+  for (const { epoch, untilMs } of seen) {
+    const source = sources.find(
+      (one) => one.topic === topic && one.incarnation === incarnation && one.epoch === epoch,
+    );
+    if (!source || epoch === own) continue;
+    found.epochs.push({ epoch, untilMs });
+    for (const { source: id, letter } of deadLetters.values()) {
+      const isOf =
+        id === source.id && letter.group === readerOf(name, epoch) && letter.partition === partition;
+      if (isOf && letter.offset >= fromOffset && letter.offset < toOffset)
+        found.dead.push({ epoch, offset: letter.offset, index: letter.index });
+    }
+  }
+  return found;
 }
 
 const byPartition = (a: PartitionId, b: PartitionId) =>

@@ -217,6 +217,14 @@ export interface LedgerRow extends LedgerEntry, PartitionId {
 /** Where a partition's windows lie. */
 export type PartitionSource = PartitionId & Pick<Position, "incarnation" | "epoch">;
 
+/** What queries see of the epochs before, and what died in them. */
+export interface EpochsBefore {
+  /** `untilMs`: what is from then on, a later one tells anew; null: none does. */
+  epochs: { epoch: number; untilMs: number | null }[];
+  /** Places of dead letters; an index of −1 stands for the message as a whole. */
+  dead: { epoch: number; offset: number; index: number }[];
+}
+
 export interface StreamStore {
   position(id: PartitionId): Promise<Position | undefined>;
   /**
@@ -252,8 +260,16 @@ export interface StreamStore {
   readThrough(id: PartitionId, position: Position, atMs: number): Promise<void>;
   /** Drops claims of batches received before `beforeMs`, at most `limit` rows. @returns how many were dropped */
   dropClaims(beforeMs: number, limit: number): Promise<number>;
-  /** What is to be sent of this partition, oldest first: `limit` at most, fewer where they are large, none where none is. */
-  outbox(id: PartitionId, limit: number): Promise<OutboxEntry[]>;
+  /**
+   * Of the epochs of the group beside the source's own (its group is the reader) that queries see: how far they do, and
+   * what died in them with offsets from ≤ offset < to.
+   */
+  epochsBefore(source: PartitionSource, fromOffset: number, toOffset: number): Promise<EpochsBefore>;
+  /**
+   * What is to be sent of this partition, oldest first: `limit` at most, fewer where they are large, none where none is.
+   * @param exceptTopics what goes to these is left out
+   */
+  outbox(id: PartitionId, limit: number, exceptTopics?: readonly string[]): Promise<OutboxEntry[]>;
   /** These have been sent. */
   sent(id: PartitionId, ids: readonly string[]): Promise<void>;
   /** These dead letters have been written to their topics again, once more. */

@@ -19,7 +19,8 @@ import { emptyCommit } from "./empty-commit.ts";
 import { faultOfStore, internalFault, isFault } from "./fault.ts";
 import { faultOfSamples, foldWindows } from "./fold-windows.ts";
 import { markOf } from "./identity.ts";
-import { planBatch } from "./plan.ts";
+import { newestOf, readPast } from "./groups-past.ts";
+import { planBatch, type Fate } from "./plan.ts";
 import { processPlan, type ProcessedPlan } from "./process-plan.ts";
 import { CALL_COST, type Run } from "./run.ts";
 
@@ -51,18 +52,19 @@ export async function commitMessages(
 ): Promise<CommitOutcome> {
   const { deps, memory } = run;
   await deps.reached("before-commit");
+  const past = await readPast(run, messages);
   for (let replans = 0; replans <= MAX_REPLANS; replans++) {
     const nowMs = deps.now();
     memory.rawFloorDay ??= await callStore(run, (store) => store.rawFloorDay());
-    const plan = planOr(run, messages, known, nowMs);
+    const plan = planOr(run, messages, [...past.known, ...known], nowMs, past.fates);
     if (!isPlan(plan)) return { kind: "refused", fault: plan };
     const position = memory.position as Position;
-    const newestMs = Math.min(plan.newestMs ?? 0, nowMs);
+    const newestMs = run.source.building ? newestOf(plan.rows, messages) : (plan.newestMs ?? 0);
     const next = {
       ...position,
       nextOffset: last.offset + 1,
       mark: markOf(last),
-      watermarkMs: Math.max(position.watermarkMs, newestMs),
+      watermarkMs: Math.max(position.watermarkMs, Math.min(newestMs, nowMs)),
     };
     const change: Change = { next, plan, nowMs, expired: 0, stats: statsOf(run, messages, nowMs) };
     const outcome = await commitChange(run, change, messages.length > 1);
@@ -221,12 +223,13 @@ function planOr(
   messages: readonly DecodedMessage[],
   known: readonly Claim[],
   nowMs: number,
+  fates?: ReadonlyMap<string, Fate>,
 ): ProcessedPlan | Fault {
   const position = memory.position as Position;
   const rawFloorDay = memory.rawFloorDay as number;
   try {
     const planOf = (some: readonly DecodedMessage[]) =>
-      planBatch(some, { ...source, position, nowMs, known, rawFloorDay });
+      planBatch(some, { ...source, position, nowMs, known, rawFloorDay, fates });
     const process = deps.observe ? undefined : deps.process;
     return processPlan(messages, planOf, process, { ...source, position, nowMs });
   } catch (error) {

@@ -28,7 +28,7 @@ export interface ReadPartition extends PartitionId {
 
 export interface ResetDeps {
   transport: Pick<KafkaTransport, "fetch" | "earliestOffset" | "latestOffset">;
-  store: Pick<StreamStore, "position">;
+  store: Pick<StreamStore, "position" | "progress">;
   now(): number;
 }
 
@@ -47,6 +47,8 @@ export async function planReset(
   deps: ResetDeps,
 ): Promise<Planned> {
   const looked = await Promise.all(partitions.map(async (one) => await look(one, deps)));
+  const reader = partitions[0]?.group;
+  const progress = reader === undefined ? [] : await deps.store.progress(reader);
   const topics: TopicPlan[] = [];
   for (const topic of new Set(looked.map((one) => one.topic))) {
     const own = looked.filter((one) => one.topic === topic);
@@ -54,7 +56,12 @@ export async function planReset(
     if (fault !== undefined) return { ok: false, reason: fault };
     const asked = await askedTime(topic, own, to, deps);
     if (typeof asked === "string") return { ok: false, reason: asked };
-    topics.push(planTopic(topic, own, asked, deps.now()));
+    const plan = planTopic(topic, own, asked, deps.now());
+    const gonePartitions = progress
+      .filter((one) => one.group === reader && one.topic === topic)
+      .map(({ partition }) => partition)
+      .filter((partition) => !own.some((one) => one.partition === partition));
+    topics.push(gonePartitions.length === 0 ? plan : { ...plan, gonePartitions });
   }
   return { ok: true, topics };
 }
@@ -75,7 +82,8 @@ export async function startOfReset(
   for (const topic of new Set(to.offsets.map((one) => one.topic))) {
     const asked = await askedTime(topic, looked, to, deps);
     if (typeof asked === "string") return { ok: false, reason: asked };
-    times.push(asked ?? 0);
+    // At the end there is nothing to be read again.
+    times.push(asked ?? deps.now());
   }
   return { ok: true, start: { timeMs: Math.min(...times) } };
 }

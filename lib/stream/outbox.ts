@@ -32,17 +32,22 @@ export interface OutboxResult {
 export async function sendOutbox(id: PartitionId, deps: OutboxDeps, timeMs: number): Promise<OutboxResult> {
   const result: OutboxResult = { sent: 0, isLeft: true, reason: undefined };
   const endMs = deps.now() + timeMs;
+  /** What goes to these waits for the next call: a topic that is away leaves the others alone. */
+  const failed: string[] = [];
   try {
     let limit = MIN_PAGE_ROWS;
-    while (result.isLeft && result.reason === undefined && deps.now() < endMs) {
-      const rows = await deps.store.outbox(id, limit);
+    for (let isMore = true; isMore && deps.now() < endMs;) {
+      const rows = await deps.store.outbox(id, limit, failed);
       for (const topic of new Set(rows.map((row) => row.topic))) {
         const ofTopic = rows.filter((row) => row.topic === topic);
         const fault = await sendTo(topic, ofTopic, id, deps, result);
+        if (fault !== undefined) failed.push(topic);
         result.reason ??= fault;
       }
-      result.isLeft = rows.length === limit || result.reason !== undefined;
       const chars = rows.reduce((sum, { value }) => sum + value.length, 0);
+      // A page of large rows ends before its limit.
+      isMore = rows.length === limit || chars >= SMALL_PAGE_CHARS;
+      result.isLeft = isMore || failed.length > 0;
       limit = chars < SMALL_PAGE_CHARS ? Math.min(limit * 2, MAX_PAGE_ROWS) : MIN_PAGE_ROWS;
     }
   } catch (error) {
@@ -79,7 +84,6 @@ async function sendTo(
       result.sent += acknowledged.length;
     }
   } catch (error) {
-    // A topic that is away leaves the others alone.
     if (!(error instanceof KafkaError)) throw error;
     fault ??= error.message;
   }

@@ -16,8 +16,15 @@ export interface PlanContext extends DeadLetterPlace {
   /** Where records go whose raw rows are kept no more. */
   lateTopic: string;
   rawFloorDay: number;
-  building?: Pick<Building, "fromTimeMs" | "takesAllFrom"> | undefined;
+  building?: LeftOut | undefined;
+  /** Of rows that are left out, by their place: what became of them before. */
+  fates?: ReadonlyMap<string, Fate> | undefined;
 }
+
+export type LeftOut = Pick<Building, "fromTimeMs" | "takesAllFrom">;
+
+/** In the epochs before: `stored`, by whichever of its copies, or `dead` in all. */
+export type Fate = "stored" | "dead";
 
 export interface Plan extends Pick<PartitionCommit, "rows" | "deadLetters" | "claims" | "ledger" | "outbox"> {
   /** Of all claims that have to do with it. */
@@ -45,13 +52,18 @@ export function planBatch(messages: readonly DecodedMessage[], context: PlanCont
       receivedMs = Math.max(receivedMs ?? 0, Math.min(origin.receivedMs, nowMs));
       copies = new Copies(decoded, scope, book, copies);
       for (const row of decoded.rows) {
-        const verdict = copies.judge(row.index, idOf(row.record));
+        const id = idOf(row.record);
+        if (sieve.leavesOut(row)) {
+          copies.leaveOut(row.index, id, context.fates?.get(placeOf(row)));
+          continue;
+        }
+        const verdict = copies.judge(row.index, id);
         if (verdict !== "first") entry[verdict]++;
         else if (sieve.takes(row, entry)) into.push(row);
       }
       planDead(plan, decoded, context, entry, copies);
     } else {
-      for (const row of decoded.rows) if (sieve.takes(row, entry)) into.push(row);
+      for (const row of decoded.rows) if (!sieve.leavesOut(row) && sieve.takes(row, entry)) into.push(row);
       entry.foreign += decoded.rows.length;
       planDead(plan, decoded, context, entry, undefined);
     }
@@ -67,24 +79,32 @@ export function planBatch(messages: readonly DecodedMessage[], context: PlanCont
   };
 }
 
-/** Parts records that are received for the first time by their own time. Timestamps are compared as texts. */
+/** Where a row stands in its partition. */
+export const placeOf = ({ offset, index }: Pick<AnyRow, "offset" | "index">) => `${offset}/${index}`;
+
+/** What a group that is built beside another does not build: it stays the other's. Timestamps are compared as texts. */
+export function leavesOut(building: LeftOut | undefined): (row: AnyRow) => boolean {
+  if (!building) return () => false;
+  const from = textOfMs(building.fromTimeMs);
+  const takesAllFrom = building.takesAllFrom ?? Infinity;
+  return ({ record, offset }) => record.timestamp < from && offset < takesAllFrom;
+}
+
+/** Parts records by their own time. */
 class Sieve {
   readonly late: AnyRow[] = [];
+  readonly leavesOut: (row: AnyRow) => boolean;
   readonly #floor: string;
-  readonly #from: string;
-  readonly #takesAllFrom: number;
   #newest = "";
 
   constructor({ rawFloorDay, building }: Pick<PlanContext, "rawFloorDay" | "building">) {
     this.#floor = textOfDay(rawFloorDay);
-    this.#from = building ? textOfMs(building.fromTimeMs) : "";
-    this.#takesAllFrom = building?.takesAllFrom ?? Infinity;
+    this.leavesOut = leavesOut(building);
   }
 
-  /** Whether the row is stored; counts it. */
+  /** Whether the row, received for the first time, is stored; counts it. */
   takes(row: AnyRow, entry: LedgerEntry): boolean {
     const { timestamp } = row.record;
-    if (timestamp < this.#from && row.offset < this.#takesAllFrom) return false;
     if (timestamp < this.#floor) {
       this.late.push(row);
       entry.late++;
@@ -185,12 +205,23 @@ class Copies {
   }
 
   /** A record that is dead takes no claim to its identity, unless it was received before: then it is a copy of that. */
-  judgeDead({ index, id }: DeadRecord): Verdict {
+  judgeDead({ index, id }: Pick<DeadRecord, "index" | "id">): Verdict {
     const place = this.#placeOf(index);
     const isStored =
       id === undefined ? isTaken(this.#wordOf(place), 1 << (place & 31)) : isTaken(this.#idWord(id), 1);
     if (isStored) return this.judge(index, id);
     return judge(this.#deadWordOf(place), this.#origin.attempt, 1 << (place & 31));
+  }
+
+  /**
+   * A record that the epoch before has stored is claimed, so that a copy of it is known. One that died there is dead here,
+   * too: its letter may be replayed yet.
+   */
+  leaveOut(index: number, id: string | undefined, fate: Fate | undefined): void {
+    const place = this.#placeOf(index);
+    const isDead = fate === "dead" || isTaken(this.#deadWordOf(place), 1 << (place & 31));
+    if (isDead && fate !== "stored") this.judgeDead({ index, id });
+    else this.judge(index, id);
   }
 
   #placeOf(index: number): number {

@@ -93,6 +93,39 @@ export function epochCases(given: GivenStore): void {
       expect(await seen()).toEqual(allOf("epoch0"));
     });
 
+    it("are told what died in those before them that are seen, place by place", async () => {
+      const { id } = given;
+      const die = async (group: string, partition: number, epoch: number, offset: number, index = -1) => {
+        const commit = given.commit(
+          undefined,
+          positionAt(9, { epoch }),
+          {},
+          {
+            deadLetters: [given.deadLetter(offset, { index })],
+          },
+        );
+        expect(await given.stream.commit({ ...commit, group, partition })).toBe("committed");
+      };
+      const deadLetters = [2, 3, 5].map((offset) => given.deadLetter(offset, { index: offset - 3 }));
+      await given.stream.commit(given.commit(undefined, positionAt(9), {}, { deadLetters }));
+      await die(id.group, 7, 0, 3);
+      await die(`${id.group}x`, id.partition, 0, 3);
+      await die(`${id.group}@4`, id.partition, 4, 3);
+      const asked = async (group: string, epoch: number, incarnation: number, from: number, to: number) =>
+        await given.stream.epochsBefore({ ...id, group, epoch, incarnation }, from, to);
+      const place = (offset: number) => ({ epoch: 0, offset, index: offset - 3 });
+      const told = await asked(`${id.group}@5`, 5, 0, 2, 6);
+      expect(told.epochs).toEqual([{ epoch: 0, untilMs: null }]);
+      expect(told.dead.toSorted((a, b) => a.offset - b.offset)).toEqual([2, 3, 5].map(place));
+      const part = await asked(`${id.group}@5`, 5, 0, 3, 5);
+      expect(part).toEqual({ epochs: [{ epoch: 0, untilMs: null }], dead: [place(3)] });
+      const none = { epochs: [{ epoch: 0, untilMs: null }], dead: [] };
+      expect(await asked(`${id.group}@5`, 5, 0, 6, 9)).toEqual(none);
+      expect(await asked(`${id.group}y@5`, 5, 0, 0, 9)).toEqual(none);
+      expect(await asked(`${id.group}@5`, 5, 1, 0, 9)).toEqual({ epochs: [], dead: [] });
+      expect(await asked(id.group, 0, 0, 0, 9)).toEqual({ epochs: [], dead: [] });
+    });
+
     it("that are not seen hide nothing behind them", async () => {
       expect(await commitEpoch(1, `${given.id.group}x`)).toBe("committed");
       expect(await commitEpoch(0)).toBe("committed");

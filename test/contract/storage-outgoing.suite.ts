@@ -81,6 +81,20 @@ export function outgoingCases(given: GivenStore): void {
       expect(await given.stream.outbox(given.id, 10)).toEqual([]);
     });
 
+    it("is told without what goes to some topics", async () => {
+      const outbox = [0, 1, 2, 3, 4, 5].map((n) => entry(n, { topic: ["a", "b", "c"][n % 3] as string }));
+      await given.stream.commit(given.commit(undefined, positionAt(1), {}, { outbox }));
+      const ids = async (limit: number, except: string[]) =>
+        (await given.stream.outbox(given.id, limit, except)).map(({ id }) =>
+          outbox.findIndex((one) => one.id === id),
+        );
+      expect(await ids(10, [])).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(await ids(10, ["b"])).toEqual([0, 2, 3, 5]);
+      expect(await ids(3, ["a", "x"])).toEqual([1, 2, 4]);
+      expect(await ids(1, ["a", "b"])).toEqual([2]);
+      expect(await ids(10, ["a", "b", "c"])).toEqual([]);
+    });
+
     it("is a partition's own", async () => {
       await given.stream.commit(given.commit(undefined, positionAt(1), {}, { outbox: [entry(1)] }));
       const others = [

@@ -350,6 +350,62 @@ export function retentionSuite(name: string, open: () => Promise<RetainingStore>
       expect(left.map(({ offset }) => offset)).toEqual([3]);
     });
 
+    it("keeps what is not seen out of sight, though its reader has gone on to another making of the topic", async () => {
+      const hidden = { ...id, group: `${id.group}@7` };
+      const nowMs = Date.parse("2026-11-21T10:00:00.000Z");
+      const read = async (
+        from: Position | undefined,
+        next: Position,
+        offset: number,
+        committedAtMs: number,
+      ) =>
+        await store.stream.commit(
+          partitionCommit(hidden, {
+            from,
+            next,
+            rows: rowsOf(day, offset),
+            rawFloorDay: await store.stream.rawFloorDay(),
+            committedAtMs,
+          }),
+        );
+      await commitDays(day);
+      const first = positionAt(1, { epoch: 7 });
+      expect(await read(undefined, first, 10, nowMs - 1)).toBe("committed");
+      const second = positionAt(1, { epoch: 7, incarnation: 1 });
+      expect(await read(first, second, 11, nowMs)).toBe("committed");
+      await store.retention.dropSources(nowMs);
+      expect(await logs()).toEqual(["0"]);
+    });
+
+    it("keeps windows out of sight that begin long after they were written", async () => {
+      const hidden = { ...id, group: `${id.group}@7` };
+      const series = hex(3, 32);
+      const startMs = (day + 15) * DAY_MS;
+      const put = [
+        {
+          tenant,
+          name: "cpu",
+          series,
+          window: "1m",
+          startMs,
+          endMs: startMs + 60_000,
+          dueMs: null,
+          revision: 0,
+          state: "AQ==",
+        },
+      ];
+      const seen = [{ tenant, name: "cpu", series, labels: {}, day }];
+      const committedAtMs = Date.parse("2001-01-01T00:00:00.000Z");
+      const next = positionAt(1, { epoch: 7 });
+      const rawFloorDay = await store.stream.rawFloorDay();
+      const windows = { put, series: seen };
+      await store.stream.commit(partitionCommit(hidden, { next, windows, rawFloorDay, committedAtMs }));
+      await store.retention.dropSources(committedAtMs + 1);
+      const asked = { tenant, name: "cpu", window: "1m", labels: {}, limit: 10 };
+      const found = await store.query.windows({ ...asked, fromMs: startMs, toMs: startMs + 1 });
+      expect(found).toEqual([]);
+    });
+
     it("is fenced by the watermark, which a commit without messages raises", async () => {
       await commit(undefined, positionAt(1, { watermarkMs: 5 }));
       expect(await store.stream.position(id)).toEqual(positionAt(1, { watermarkMs: 5 }));

@@ -17,6 +17,7 @@ import { subscriptionsOf } from "../../functions/subscriptions.ts";
 import worker from "../../functions/worker.ts";
 import { ConfigError } from "../../lib/config/config.ts";
 import type { PartitionId } from "../../lib/storage/storage.ts";
+import { emptyCommit } from "../../lib/stream/empty-commit.ts";
 import { getList, GROUP, postJson, problemOf, send } from "../support/worker/client.ts";
 
 const ALERTING = "weir-alerting";
@@ -318,5 +319,56 @@ describe("a group by configuration", () => {
     expect(told).toMatch(/CONSUMER_GROUPS 0\.name: is a group that there always is/);
     expect(told).toMatch(/CONSUMER_GROUPS 1\.does/);
     expect(told).toMatch(/CONSUMER_GROUPS 1\.start: must be/);
+  });
+});
+
+describe("a group that is handed over", () => {
+  /** Paused, so that no owner is quicker. */
+  const handOver = async (): Promise<{ before: number; epoch: number }> => {
+    await change(GROUP, "pause");
+    await change(GROUP, "reset", { to: "earliest" });
+    const { epoch: before, building } = await groupOf(GROUP);
+    const epoch = building?.epoch as number;
+    expect(await groupStoreOf(env).handOver(GROUP, epoch)).toBe(true);
+    await subscriptionsOf(env, 0);
+    return { before, epoch };
+  };
+  const goOn = async () => {
+    await change(GROUP, "resume");
+    await wakeAll(env);
+    await settle();
+  };
+
+  it("goes on with its old reader where that is given up", async () => {
+    const { before } = await handOver();
+    await post(3);
+    expect(await change(GROUP, "cancel")).toMatchObject({ epoch: before, building: null });
+    await goOn();
+    expect(await groupOf(GROUP)).toMatchObject({ epoch: before, lag: 0 });
+    expect(await stored()).toEqual(all());
+  });
+
+  it("switches though a topic is another one by then", async () => {
+    const { before, epoch } = await handOver();
+    await post(2);
+    const id = { group: `${GROUP}@${epoch}`, topic: "events.raw", partition: 0 };
+    const old = await streamStoreOf(env).position({
+      ...id,
+      group: before === 0 ? GROUP : `${GROUP}@${before}`,
+    });
+    const next = {
+      nextOffset: 0,
+      incarnation: (old?.incarnation ?? 0) + 1,
+      epoch,
+      mark: null,
+      watermarkMs: 0,
+    };
+    const kept = { rawFloorDay: await streamStoreOf(env).rawFloorDay(), nowMs: Date.now() };
+    expect(await streamStoreOf(env).commit(emptyCommit(id, undefined, next, kept))).toBe("committed");
+    await goOn();
+    await wakeAll(env);
+    await settle();
+    expect(await groupOf(GROUP)).toMatchObject({ epoch, lag: 0, building: null });
+    expect(await stored()).toEqual(all());
   });
 });

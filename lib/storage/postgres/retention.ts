@@ -43,11 +43,18 @@ const DROP_SERIES = `WITH dropped AS (DELETE FROM series WHERE (tenant, name, se
     (SELECT tenant, name, series FROM series WHERE seen_day < $1::integer LIMIT $2::integer) RETURNING 1)
   SELECT count(*) AS dropped FROM dropped`;
 
-/** $1: ISO 8601. */
+/**
+ * $1: ISO 8601. An offset tells the making that is read now alone, so it stands for the earlier ones, too. What is known
+ * to lie in days that are kept, however far ahead, holds its source.
+ */
 const DROP_SOURCES = `DELETE FROM sources AS s WHERE (NOT is_visible OR visible_until_ms IS NOT NULL)
   AND NOT EXISTS (SELECT FROM offsets AS o
-    WHERE o.topic = s.topic AND o.incarnation = s.incarnation AND o.epoch = s.epoch AND o.updated_at >= $1)
-  AND NOT EXISTS (SELECT FROM dead_letters AS d WHERE d.source = s.id)`;
+    WHERE o.topic = s.topic AND o.epoch = s.epoch AND o.updated_at >= $1)
+  AND NOT EXISTS (SELECT FROM dead_letters AS d WHERE d.source = s.id)
+  AND NOT EXISTS (SELECT FROM newest_windows AS w WHERE w.source = s.id AND w.start_ms >=
+    ${DAY_MS} * coalesce((SELECT floor_day FROM retention WHERE kind = 'windows'), 0)::bigint)
+  AND NOT EXISTS (SELECT FROM day_rows AS r
+    WHERE r.topic = s.topic AND r.incarnation = s.incarnation AND r.epoch = s.epoch)`;
 
 /** Whether the days that a commit was planned with are still all kept; held until the transaction's end. */
 export async function isKept(run: Run, rawFloorDay: number): Promise<boolean> {

@@ -8,6 +8,7 @@ import { claim, claimedUnder, dropClaims } from "./claims.ts";
 import type { PostgresConnections } from "./connections.ts";
 import { storeStats } from "./consumer-stats.ts";
 import { noteReplayed } from "./dead-letters.ts";
+import { epochsBefore } from "./epochs.ts";
 import { ensurePartitions } from "./partitions.ts";
 import { ledgerUnder, progressUnder } from "./progress.ts";
 import { isKept, rawFloorDay } from "./retention.ts";
@@ -73,7 +74,8 @@ const MAX_OUTBOX_CHARS = 4_000_000;
 const OUTBOX = `SELECT id, topic, key, value FROM (
     SELECT *, sum(length(value)) OVER (ORDER BY sequence) - length(value) AS chars_before FROM (
       SELECT sequence, id, topic, key, value FROM outbox
-      WHERE group_id = $1 AND source_topic = $2 AND partition = $3::integer ORDER BY sequence LIMIT $4::integer
+      WHERE group_id = $1 AND source_topic = $2 AND partition = $3::integer AND topic <> ALL ($5::text[])
+      ORDER BY sequence LIMIT $4::integer
     ) AS oldest
   ) AS page WHERE chars_before < ${MAX_OUTBOX_CHARS} ORDER BY sequence`;
 
@@ -145,8 +147,13 @@ export function createPostgresStreamStore(connections: PostgresConnections): Str
       }));
     },
 
-    async outbox(id, limit) {
-      const rows = await connections.read("reading the outbox", OUTBOX, [...partitionOf(id), limit]);
+    async epochsBefore(source, fromOffset, toOffset) {
+      return await epochsBefore(connections, source, fromOffset, toOffset);
+    },
+
+    async outbox(id, limit, exceptTopics = []) {
+      const values = [...partitionOf(id), limit, arrayOf(exceptTopics.map(storedText))];
+      const rows = await connections.read("reading the outbox", OUTBOX, values);
       return rows.map((row): OutboxEntry => ({
         id: readText(String(row.id)),
         topic: readText(String(row.topic)),

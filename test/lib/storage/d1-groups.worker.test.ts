@@ -73,11 +73,26 @@ describe("the sources", () => {
       1_000,
       null,
     ]);
+    // What was built of the making before is seen where the reader has gone on to another one while it was handed over.
+    const fourth = await build(third.epoch, 7_000);
+    await groups.handOver(name, fourth);
+    await read(`${name}@${fourth}`, { epoch: fourth }, 0);
+    const built = positionAt(2, { epoch: fourth, incarnation: 1 });
+    const reader = { group: `${name}@${fourth}`, topic, partition: 1 };
+    await stream.commit(partitionCommit(reader, { from: undefined, next: built }));
+    const anew = positionAt(0, { epoch: fourth, incarnation: 2 });
+    await stream.commit(partitionCommit(reader, { from: built, next: anew }));
+    expect(await groups.switchTo(name, fourth)).toBe(true);
+    expect((await sources()).filter(([, epoch]) => epoch === fourth)).toEqual([
+      [0, fourth, 1, null],
+      [1, fourth, 1, null],
+      [2, fourth, 1, null],
+    ]);
     // The topic is made anew later: what is read of it then is seen, too.
-    const next = positionAt(1, { epoch: third.epoch, incarnation: 2 });
+    const next = positionAt(1, { epoch: fourth, incarnation: 3 });
     await stream.commit(
-      partitionCommit({ group: `${name}@${third.epoch}`, topic, partition: 2 }, { from: undefined, next }),
+      partitionCommit({ group: `${name}@${fourth}`, topic, partition: 2 }, { from: undefined, next }),
     );
-    expect((await sources()).at(-1)).toEqual([2, third.epoch, 1, null]);
+    expect((await sources()).at(-1)).toEqual([3, fourth, 1, null]);
   });
 });

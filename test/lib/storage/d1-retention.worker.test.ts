@@ -131,6 +131,34 @@ describe("an epoch that a later one tells anew from a midnight on", () => {
 });
 
 describe("sources of epochs that were given up", () => {
+  it("never give their number to another one", async () => {
+    const topic = `topic.${crypto.randomUUID()}`;
+    const add = async (epoch: number) => {
+      const { results } = await env.DB.prepare(
+        "INSERT INTO sources (topic, incarnation, epoch, is_visible) VALUES (?, 0, ?, 0) RETURNING id",
+      )
+        .bind(topic, epoch)
+        .all();
+      return Number(results[0]?.id);
+    };
+    const count = async () => {
+      const { results } = await env.DB.prepare("SELECT count(*) AS count FROM sources").all();
+      return Number(results[0]?.count);
+    };
+    let last = 0;
+    for (let round = 1; round <= 3; round++) {
+      const ids = [await add(2 * round), await add(2 * round + 1)];
+      expect(Math.min(...ids)).toBeGreaterThan(last);
+      last = Math.max(...ids);
+      await open().retention.dropSources(Date.now());
+      const left = await count();
+      await open().retention.dropSources(Date.now());
+      expect(await count()).toBe(left);
+    }
+    const { results } = await env.DB.prepare("SELECT id FROM sources WHERE topic = ?").bind(topic).all();
+    expect(results).toEqual([]);
+  });
+
   it("go once nobody has written to them for long, and not those that are seen, or read, or have dead letters", async () => {
     const topic = `topic.${crypto.randomUUID()}`;
     const add = (incarnation: number, epoch: number, isVisible: number, until: number | null) =>

@@ -102,5 +102,19 @@ describe.skipIf(!realPostgres.available)(`PostgreSQL ${realPostgres.why}`, () =>
     // The topic is made anew later: what is read of it then is seen, too.
     await read(`${name}@${second}`, { epoch: second, incarnation: 2 }, 2);
     expect((await sources(topic)).at(-1)).toMatchObject({ is_visible: true });
+    // What was built of the making before is seen where the reader has gone on to another one while it was handed over.
+    const plan = [{ topic, incarnation: 1, start: "earliest" as const, fromTimeMs: 9_500 }];
+    const third = (await groups.beginBuilding({ name, isShown: true }, second, plan, 0)) as number;
+    await groups.handOver(name, third);
+    const reader = { group: `${name}@${third}`, topic };
+    await read(reader.group, { epoch: third }, 0);
+    await read(reader.group, { epoch: third, incarnation: 2 }, 2);
+    const built = positionAt(2, { epoch: third, incarnation: 1 });
+    await stream.commit(partitionCommit({ ...reader, partition: 1 }, { from: undefined, next: built }));
+    const anew = positionAt(0, { epoch: third, incarnation: 3 });
+    await stream.commit(partitionCommit({ ...reader, partition: 1 }, { from: built, next: anew }));
+    expect(await groups.switchTo(name, third)).toBe(true);
+    const own = (await sources(topic)).filter(({ epoch }) => Number(epoch) === third);
+    expect(own.map(({ is_visible }) => is_visible)).toEqual([true, true, true, true]);
   });
 });

@@ -5,12 +5,17 @@ import { KafkaError } from "../../../lib/kafka/errors.ts";
 import { readerOf, type TopicPlan } from "../../../lib/storage/groups.ts";
 import { createMemoryGroups } from "../../../lib/storage/memory-groups.ts";
 import { createMemoryStore } from "../../../lib/storage/memory.ts";
-import type { Position } from "../../../lib/storage/storage.ts";
+import {
+  StorageError,
+  type PartitionCommit,
+  type Position,
+  type StreamStore,
+} from "../../../lib/storage/storage.ts";
 import { drainPartition, newDrainMemory } from "../../../lib/stream/drain.ts";
 import { beginPartition, skipToEnd } from "../../../lib/stream/groups-move.ts";
 import { planReset, startOfReset } from "../../../lib/stream/groups-reset.ts";
 import { parseGroups } from "../../../lib/stream/groups-setting.ts";
-import { advanceSwitch, type SwitchStep } from "../../../lib/stream/groups-switch.ts";
+import { advanceSwitch, remaining, type SwitchStep } from "../../../lib/stream/groups-switch.ts";
 import { offsetAt, timeAt } from "../../../lib/stream/offset-at.ts";
 import type { DrainMemory, DrainResult } from "../../../lib/stream/run.ts";
 import { packEnvelopes } from "../../../lib/telemetry/envelope.ts";
@@ -38,13 +43,20 @@ interface Sent {
   receivedMs: number;
   /** Event times. */
   times: number[];
+  /** Places in the batch; absent: all of them. */
+  places?: readonly number[];
 }
+
+/** A batch of which the store takes nothing, or nothing of the places up to the 101st, until it is mended. */
+const isRefused = (message: string) =>
+  message.startsWith("bad") || /^half[^/]*\/(\d|\d\d|100)$/.test(message);
 
 class World {
   readonly log = createMemoryLog({ maxMessages: 4 });
   readonly memory = createMemoryStore();
   readonly registry = createMemoryGroups(this.memory);
-  readonly store = this.registry.stream;
+  readonly store = this.refusing(this.registry.stream);
+  isMended = false;
   readonly partitions: readonly number[];
   nowMs = NOW_MS;
   readonly #drains = new Map<string, DrainMemory>();
@@ -63,7 +75,25 @@ class World {
     return { transport: this.transport, store: this.store, now: () => this.nowMs };
   }
 
-  write(partition: number, { batch, attempt, receivedMs, times }: Sent): void {
+  refusing(store: StreamStore): StreamStore {
+    const judge = ({ rows }: PartitionCommit) => {
+      if (!this.isMended && rows.logs.some(({ record }) => isRefused(record.message)))
+        throw new StorageError("a record that this store refuses", { code: "storage_rejected" });
+    };
+    return {
+      ...store,
+      commit: async (commit) => {
+        judge(commit);
+        return await store.commit(commit);
+      },
+      rehearse: async (commit) => {
+        judge(commit);
+        await store.rehearse(commit);
+      },
+    };
+  }
+
+  write(partition: number, { batch, attempt, receivedMs, times, places }: Sent): void {
     const received = new Date(receivedMs).toISOString();
     const header = {
       tenant: "acme",
@@ -73,10 +103,12 @@ class World {
       received,
       agentVersion: undefined,
     };
-    const entries = times.map((timeMs, index) => {
-      const timestamp = new Date(timeMs).toISOString();
-      return { index, record: { timestamp, level: "INFO", message: `${batch}/${index}`, attributes: {} } };
-    });
+    const entries = times
+      .map((timeMs, index) => {
+        const timestamp = new Date(timeMs).toISOString();
+        return { index, record: { timestamp, level: "INFO", message: `${batch}/${index}`, attributes: {} } };
+      })
+      .filter(({ index }) => places?.includes(index) ?? true);
     for (const { value } of packEnvelopes(header, entries).envelopes)
       this.log.append(TOPIC, partition, value);
   }
@@ -174,7 +206,8 @@ class World {
   }
 
   async advance(): Promise<SwitchStep> {
-    return await advanceSwitch(await this.group(), { groups: this.registry.groups, store: this.store });
+    const deps = { groups: this.registry.groups, store: this.store, hasResults: true };
+    return await advanceSwitch(await this.group(), deps);
   }
 
   /** Messages of the rows of an epoch, of times from ≤ t < to. */
@@ -187,6 +220,40 @@ class World {
         return ids.has(key.source) && timeMs >= fromMs && timeMs < toMs;
       })
       .map(({ record }) => record.message);
+  }
+
+  /** What queries show: of each epoch what is older than all later ones were built from. */
+  seen(...switches: { epoch: number; fromTimeMs: number }[]): string[] {
+    return [{ epoch: 0, fromTimeMs: 0 }, ...switches]
+      .flatMap(({ epoch }, i) =>
+        this.rows(epoch, -Infinity, Math.min(...switches.slice(i).map(({ fromTimeMs }) => fromTimeMs))),
+      )
+      .toSorted();
+  }
+
+  /** Reads all there is by the present reader. */
+  async drainAll(): Promise<void> {
+    const { epoch } = await this.group();
+    for (let rounds = 0; rounds < 5; rounds++)
+      for (const partition of this.partitions) await this.drain(epoch, partition, 2_000);
+  }
+
+  /** Begins anew, reads, and switches. */
+  async resetAll(to: Parameters<typeof planReset>[1]): Promise<{ epoch: number; fromTimeMs: number }> {
+    const { epoch, topics } = await this.reset(to);
+    for (let rounds = 0; (await this.advance()) !== "switched"; rounds++) {
+      if (rounds > 20) throw new Error("it never gets there");
+      for (const partition of this.partitions) await this.drain(epoch, partition, 2_000);
+    }
+    return { epoch, fromTimeMs: topics[0]?.fromTimeMs ?? Infinity };
+  }
+
+  async counted(): Promise<Record<string, number>> {
+    const sums: Record<string, number> = {};
+    for (const row of await this.store.ledger(GROUP, "acme"))
+      for (const name of ["stored", "dead", "deduplicated", "redelivered"] as const)
+        if (row[name] > 0) sums[name] = (sums[name] ?? 0) + row[name];
+    return sums;
   }
 
   async stored(): Promise<number> {
@@ -209,7 +276,7 @@ describe("a switch", () => {
         isRepeat && before
           ? { ...before, attempt: random() < 0.5 ? before.attempt : pick(1_000) }
           : {
-              batch: `b${accepted.size}`,
+              batch: `${random() < 0.2 ? "bad" : "b"}${accepted.size}`,
               attempt: pick(1_000),
               receivedMs: world.nowMs,
               times: Array.from({ length: 1 + pick(4) }, () => world.nowMs - pick(2 * DAY_MS)),
@@ -226,6 +293,7 @@ describe("a switch", () => {
       { offsets: [{ topic: TOPIC, partition: 0, offset: 0 }] },
     ][pick(3)] as "earliest";
     const { epoch, topics } = await world.reset(to);
+    world.isMended = true;
     let step: SwitchStep = "none";
     for (let steps = 0; step !== "switched"; steps++) {
       if (steps > 400) throw new Error("it never gets there");
@@ -240,13 +308,134 @@ describe("a switch", () => {
         await world.drain(epoch, partition);
         await world.drain(0, partition);
       }
+    const dead = [...world.memory.tables.deadLetters.values()].map(({ letter }) => letter);
+    for (const { partition, offset } of dead) {
+      const [message] = await world.transport.fetch({
+        topic: TOPIC,
+        partition,
+        offset,
+        maxBytes: 1,
+        waitMs: 0,
+      });
+      const { batch } = JSON.parse(new TextDecoder().decode(message?.value ?? undefined)) as {
+        batch: string;
+      };
+      world.write(pick(2), { ...(accepted.get(batch) as Sent), attempt: 10_000 + pick(1_000) });
+    }
+    await world.drainAll();
     const fromTimeMs = topics[0]?.fromTimeMs ?? Infinity;
     const seen = [...world.rows(0, -Infinity, fromTimeMs), ...world.rows(epoch)].toSorted();
     const wanted = [...accepted.values()]
       .flatMap(({ batch, times }) => times.map((_, index) => `${batch}/${index}`))
       .toSorted();
     expect(seen).toEqual(wanted);
-    expect(await world.stored()).toBe(wanted.length);
+    const built = new Set(world.rows(epoch, fromTimeMs));
+    const deadBefore = new Set(wanted.filter((message) => isRefused(message) && built.has(message)));
+    // What died and was stored anew beside the old reader is counted as dead alone.
+    const counted = await world.stored();
+    expect(counted).toBeLessThanOrEqual(wanted.length);
+    expect(counted).toBeGreaterThanOrEqual(wanted.length - deadBefore.size);
+  });
+});
+
+describe("a record that died in the epoch before", () => {
+  const YESTERDAY_MS = NOW_MS - DAY_MS;
+  const sent = (batch: string, fields: Partial<Sent> = {}): Sent => ({
+    batch,
+    attempt: 1,
+    receivedMs: NOW_MS,
+    times: [YESTERDAY_MS],
+    ...fields,
+  });
+  /** Begins with what is read while the store refuses some, and is mended then. */
+  const worldOf = async (...all: Sent[]) => {
+    const world = new World();
+    for (const one of all) world.write(0, one);
+    await world.drainAll();
+    world.isMended = true;
+    return world;
+  };
+
+  it.each([
+    ["is older than what is built anew", { timeMs: NOW_MS }],
+    ["lies in a topic of which nothing is", { offsets: [{ topic: "events.raw", partition: 0, offset: 0 }] }],
+  ])("and %s is stored once it is replayed", async (_, to) => {
+    const world = await worldOf(sent("good"), sent("bad"));
+    expect(await world.counted()).toEqual({ stored: 1, dead: 1 });
+    const built = await world.resetAll(to);
+    expect(world.seen(built)).toEqual(["good/0"]);
+    for (const attempt of [2, 3]) world.write(0, sent("bad", { attempt }));
+    world.write(0, sent("good", { attempt: 2 }));
+    await world.drainAll();
+    expect(world.seen(built)).toEqual(["bad/0", "good/0"]);
+    expect(await world.counted()).toEqual({ stored: 2, dead: 1, deduplicated: 2 });
+  });
+
+  it.each(["beside it", "beside it, claims long gone", "on another partition"])(
+    "is not claimed by a copy of its message %s",
+    async (where) => {
+      const world = new World();
+      // The new reader comes by partition 0 first.
+      world.write(where === "on another partition" ? 1 : 0, sent("bad"));
+      await world.drainAll();
+      // More than are read at once.
+      for (let i = 0; i < 5; i++) world.write(0, sent(`good${i}`));
+      world.write(0, sent("bad"));
+      await world.drainAll();
+      expect(await world.counted()).toEqual({ stored: 5, dead: 1, redelivered: 1 });
+      world.isMended = true;
+      // The letters stay for longer.
+      if (where.endsWith("gone")) await world.store.dropClaims(Infinity, 1_000);
+      const built = await world.resetAll({ timeMs: NOW_MS });
+      world.write(0, sent("bad", { attempt: 2 }));
+      await world.drainAll();
+      expect(world.seen(built).filter((message) => isRefused(message))).toEqual(["bad/0"]);
+    },
+  );
+
+  it("is claimed where a copy of it was stored", async () => {
+    const world = await worldOf(sent("bad"));
+    world.write(1, sent("bad"));
+    await world.drainAll();
+    const built = await world.resetAll({ timeMs: NOW_MS });
+    world.write(0, sent("bad", { attempt: 2 }));
+    await world.drainAll();
+    expect(world.seen(built)).toEqual(["bad/0"]);
+  });
+
+  it("is claimed where it was replayed before", async () => {
+    const world = await worldOf(sent("bad"));
+    world.write(1, sent("bad", { attempt: 2 }));
+    await world.drainAll();
+    const built = await world.resetAll({ timeMs: NOW_MS });
+    world.write(0, sent("bad", { attempt: 3 }));
+    await world.drainAll();
+    expect(world.seen(built)).toEqual(["bad/0"]);
+    expect(await world.counted()).toEqual({ stored: 1, dead: 1, deduplicated: 1 });
+  });
+
+  it("is told from what was stored of a message that died as one", async () => {
+    const times = Array.from({ length: 103 }, () => YESTERDAY_MS);
+    const world = await worldOf(sent("half", { times }));
+    expect(await world.counted()).toEqual({ stored: 2, dead: 101 });
+    const built = await world.resetAll({ timeMs: NOW_MS });
+    world.write(0, sent("half", { times, attempt: 2 }));
+    await world.drainAll();
+    expect(new Set(world.seen(built)).size).toBe(103);
+    expect(world.seen(built)).toHaveLength(103);
+    expect(await world.counted()).toEqual({ stored: 103, dead: 101, deduplicated: 2 });
+  });
+
+  it("and was stored in the one between them is not stored again", async () => {
+    const world = await worldOf(sent("bad"), sent("good"));
+    const first = await world.resetAll("earliest");
+    expect(world.seen(first)).toEqual(["bad/0", "good/0"]);
+    // Nothing but the letter tells of it then.
+    await world.store.dropClaims(Infinity, 1_000);
+    const second = await world.resetAll({ timeMs: NOW_MS });
+    world.write(0, sent("bad", { attempt: 2 }));
+    await world.drainAll();
+    expect(world.seen(first, second)).toEqual(["bad/0", "good/0"]);
   });
 });
 
@@ -311,6 +500,11 @@ describe("the plan of a reset", () => {
       ok: true,
       start: { timeMs: at("19T12:00") },
     });
+    const end = [{ topic: TOPIC, partition: 0, offset: 7 }];
+    expect(await startOfReset(partitions, { offsets: end }, filled().moveDeps)).toEqual({
+      ok: true,
+      start: { timeMs: NOW_MS },
+    });
   });
 
   it("is refused where a partition ends before what was read, or is of another making", async () => {
@@ -339,7 +533,72 @@ describe("the plan of a reset", () => {
   });
 });
 
+describe("what is left of a reader until it has caught up", () => {
+  it("is of topics and partitions that are read, and none of a making that is gone", () => {
+    const base = {
+      recordsTotal: 0,
+      deadTotal: 0,
+      expiredTotal: 0,
+      readThroughMs: 0,
+      watermarkMs: 0,
+      updatedAt: "",
+    };
+    const at = (group: string, topic: string, partition: number, nextOffset: number, incarnation = 1) => ({
+      ...base,
+      group,
+      topic,
+      partition,
+      nextOffset,
+      incarnation,
+      epoch: group === "old" ? 0 : 1,
+    });
+    const topics: TopicPlan[] = [
+      { topic: "a", incarnation: 1, start: "earliest", fromTimeMs: 0, gonePartitions: [5] },
+      { topic: "b", incarnation: 1, start: "earliest", fromTimeMs: null },
+    ];
+    const progress = [
+      [at("old", "a", 0, 9), at("new", "a", 0, 2)],
+      [at("old", "a", 1, 9), at("new", "a", 1, 0, 2)],
+      [at("old", "b", 0, 4), at("new", "b", 0, 3, 0)],
+      [at("old", "a", 5, 99), at("old", "gone", 0, 99)],
+    ].flat();
+    expect(remaining(progress, "old", "new", topics)).toEqual({ messages: 7, apart: 1 });
+  });
+
+  it("is planned without partitions that are read no more", async () => {
+    const world = new World(3);
+    for (const partition of world.partitions)
+      world.write(partition, { batch: "b", attempt: 0, receivedMs: NOW_MS, times: [NOW_MS] });
+    await world.drainAll();
+    const of = (partitions: number[]) =>
+      planReset(
+        partitions.map((partition) => ({ group: GROUP, topic: TOPIC, partition, signal: "logs" as const })),
+        "earliest",
+        world.moveDeps,
+      );
+    expect(await of([0, 1, 2])).toMatchObject({
+      topics: [expect.not.objectContaining({ gonePartitions: [] })],
+    });
+    expect(await of([0, 1])).toMatchObject({ topics: [{ gonePartitions: [2] }] });
+  });
+});
+
 describe("a reader that is built beside another", () => {
+  it("takes nothing for complete that the old one did not: it would keep back results that nobody has sent", async () => {
+    const world = new World(1);
+    const AHEAD_MS = 300_000;
+    world.write(0, { batch: "a", attempt: 0, receivedMs: NOW_MS, times: [NOW_MS + AHEAD_MS, NOW_MS] });
+    world.write(0, { batch: "b", attempt: 0, receivedMs: NOW_MS + 1_000, times: [NOW_MS] });
+    await world.drainAll();
+    const watermark = async (group: string) =>
+      (await world.store.position({ group, topic: TOPIC, partition: 0 }))?.watermarkMs;
+    expect(await watermark(GROUP)).toBe(NOW_MS);
+    world.nowMs += 2 * AHEAD_MS;
+    const { epoch } = await world.reset("earliest");
+    await world.drain(epoch, 0);
+    expect(await watermark(readerOf(GROUP, epoch))).toBe(NOW_MS);
+  });
+
   it("begins where that one stands at the latest", async () => {
     const world = new World();
     for (let i = 0; i < 5; i++)

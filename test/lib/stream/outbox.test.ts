@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { KafkaError } from "../../../lib/kafka/errors.ts";
 import { partitionOf } from "../../../lib/kafka/partitioner.ts";
+import { emptyCommit } from "../../../lib/stream/empty-commit.ts";
 import { sendOutbox, type OutboxDeps } from "../../../lib/stream/outbox.ts";
 import { openWorld, Reading, type World } from "../../support/stream-world.ts";
 
@@ -100,6 +101,41 @@ describe("the outbox", () => {
     };
     expect(await send({ transport: { produce: away } })).toMatchObject({ isLeft: true, reason: "away" });
     expect(await send()).toMatchObject({ sent: 2, isLeft: false });
+  });
+
+  it("sends what stands behind a topic that is missing, and each topic in its order", async () => {
+    const { source, store } = { source: reading.source(), store: reading.store };
+    const topics = [await world.newTopic(), await world.newTopic()];
+    const rows = [
+      ...Array.from({ length: 80 }, (_, n) => ({ n, topic: "missing" })),
+      ...Array.from({ length: 120 }, (_, n) => ({ n: 80 + n, topic: topics[n % 2] as string })),
+    ].map(({ n, topic }) => ({
+      id: `${n}`,
+      topic,
+      key: "",
+      value: JSON.stringify({ id: `${n}`, offset: n }),
+    }));
+    const next = { nextOffset: 1, incarnation: 0, epoch: 0, mark: null, watermarkMs: 0 };
+    const commit = { ...emptyCommit(source, undefined, next, { rawFloorDay: 0, nowMs: 0 }), outbox: rows };
+    expect(await store.commit(commit)).toBe("committed");
+    const missing = async (topic: string) => {
+      if (topic === "missing") throw new KafkaError("unknown_topic", "there is no such topic");
+      return 2;
+    };
+    expect(await send({ partitionCount: missing })).toEqual({
+      sent: 120,
+      isLeft: true,
+      reason: "there is no such topic",
+    });
+    for (const topic of topics) {
+      deadLetterTopic = topic;
+      const offsets = (await arrived()).map(({ offset }) => offset);
+      expect(offsets).toHaveLength(60);
+      expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
+    }
+    expect((await store.outbox(source, 1_000)).map(({ id }) => id)).toEqual(
+      rows.slice(0, 80).map(({ id }) => id),
+    );
   });
 
   it("sends what stands beside a row that Kafka refuses", async () => {

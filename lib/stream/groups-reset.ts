@@ -46,6 +46,8 @@ export async function planReset(
   to: ResetTo,
   deps: ResetDeps,
 ): Promise<Planned> {
+  const unfit = unfitOf(partitions, to, deps.now());
+  if (unfit !== undefined) return { ok: false, reason: unfit };
   const looked = await Promise.all(partitions.map(async (one) => await look(one, deps)));
   const reader = partitions[0]?.group;
   const progress = reader === undefined ? [] : await deps.store.progress(reader);
@@ -75,6 +77,8 @@ export async function startOfReset(
   to: ResetTo,
   deps: ResetDeps,
 ): Promise<{ ok: true; start: GroupStart } | { ok: false; reason: string }> {
+  const unfit = unfitOf(partitions, to, deps.now());
+  if (unfit !== undefined) return { ok: false, reason: unfit };
   if (to === "earliest") return { ok: true, start: to };
   if ("timeMs" in to) return { ok: true, start: to };
   const times: number[] = [];
@@ -86,6 +90,19 @@ export async function startOfReset(
     times.push(asked ?? deps.now());
   }
   return { ok: true, start: { timeMs: Math.min(...times) } };
+}
+
+/** What nothing would be built of: told rather than built. */
+function unfitOf(partitions: readonly ReadPartition[], to: ResetTo, nowMs: number): string | undefined {
+  if (to === "earliest") return undefined;
+  if ("timeMs" in to)
+    return to.timeMs > nowMs
+      ? `${new Date(to.timeMs).toISOString()} lies ahead: give a time that is past`
+      : undefined;
+  const unread = to.offsets.find(
+    ({ topic, partition }) => !partitions.some((one) => one.topic === topic && one.partition === partition),
+  );
+  return unread && `${unread.topic}/${unread.partition} is not read by this group`;
 }
 
 async function look(one: ReadPartition, { transport, store }: ResetDeps): Promise<Looked> {
@@ -118,8 +135,7 @@ async function askedTime(
   if ("timeMs" in to) return to.timeMs;
   const times: number[] = [];
   for (const { partition, offset } of to.offsets.filter((one) => one.topic === topic)) {
-    const log = own.find((one) => one.topic === topic && one.partition === partition);
-    if (!log) return `${topic}/${partition} is not read by this group`;
+    const log = own.find((one) => one.topic === topic && one.partition === partition) as Looked;
     if (offset < log.earliest || offset > log.latest)
       return `${topic}/${partition} holds ${log.earliest} to ${log.latest}, not ${offset}`;
     const timeMs = await timeAt(transport, log, offset);

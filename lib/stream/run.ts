@@ -34,7 +34,7 @@ export interface DrainSource extends PartitionId {
 export interface Building {
   /** It reads what lies before this offset. */
   untilOffset(): Promise<number>;
-  /** Records of an earlier time are claimed and left out, but for those from offset `takesAllFrom` on (null: nowhere). */
+  /** Records of an earlier time are left out, and claimed unless they died before, but for those from offset `takesAllFrom` on (null: nowhere). */
   fromTimeMs: number;
   takesAllFrom: number | null;
 }

@@ -75,35 +75,60 @@ for (const stream of [process.stdout, process.stderr]) {
 const output = new Output(process.stdout, process.stderr, process.env);
 
 async function main(rawArgs: string[]): Promise<ExitCode> {
-  const [first, second] = rawArgs;
+  const [first] = rawArgs;
   if (first === "--version" || first === "-V") {
     await output.line(`weir ${version}`);
     return 0;
   }
   const isHelp = first === "help" || first === "--help" || first === "-h";
-  if (first === undefined || isHelp) {
-    const named = isHelp ? commandOf(rawArgs.slice(1)) : undefined;
-    await output.line((named ? renderHelp(named) : overview()).trimEnd());
+  const words = wordsOf(isHelp ? rawArgs.slice(1) : rawArgs);
+  if (first === undefined || (isHelp && words.length === 0)) {
+    await output.line(overview());
     return first === undefined ? 2 : 0;
   }
-  const command = commandOf(rawArgs);
-  if (!command) {
-    const group = commands.filter(({ name }) => name.startsWith(`${first} `));
-    if (group.length === 0) throw new UsageError(`there is no command ${first}`);
-    if (second === "--help" || second === "-h") {
-      await output.line(group.map(renderHelp).join("\n").trimEnd());
-      return 0;
-    }
-    const names = group.map(({ name }) => name.slice(first.length + 1)).join(", ");
-    throw new UsageError(
-      `weir ${first} needs one of ${names}${second === undefined ? "" : `, not ${second}`}`,
-    );
+  const { prefix, found } = find(words);
+  const [command] = found;
+  const isWhole = command?.name === prefix.join(" ");
+  if (command && isWhole && !isHelp) return await run(command, rawArgs.slice(prefix.length));
+  // What a command is given may stand behind its name in a call for help, too.
+  const isKnown = isWhole || (prefix.length > 0 && prefix.length === words.length);
+  const next = rawArgs[words.length];
+  if (isKnown && (isHelp || next === "--help" || next === "-h")) {
+    await output.line(found.map(renderHelp).join("\n").trimEnd());
+    return 0;
   }
-  return await run(command, rawArgs.slice(command.name.split(" ").length));
+  throw new UsageError(unknownText(words, prefix, found, next));
 }
 
-function commandOf(words: readonly string[]): Command | undefined {
-  return commands.find(({ name }) => name.split(" ").every((word, i) => words[i] === word));
+/** Those before the first option. */
+function wordsOf(args: readonly string[]): readonly string[] {
+  const end = args.findIndex((arg) => arg.startsWith("-"));
+  return end === -1 ? args : args.slice(0, end);
+}
+
+/** The commands that begin with the most of these words; none where no command has the first. */
+function find(words: readonly string[]): { prefix: readonly string[]; found: readonly Command[] } {
+  for (let length = words.length; length > 0; length--) {
+    const prefix = words.slice(0, length);
+    const found = commands.filter(({ name }) => `${name} `.startsWith(`${prefix.join(" ")} `));
+    if (found.length > 0) return { prefix, found };
+  }
+  return { prefix: [], found: [] };
+}
+
+function unknownText(
+  words: readonly string[],
+  prefix: readonly string[],
+  found: readonly Command[],
+  option: string | undefined,
+): string {
+  const [first] = words;
+  if (first === undefined) return `options go behind the command, as in weir COMMAND ${option}`;
+  if (found.length === 0) return `there is no command ${first}`;
+  const group = prefix.join(" ");
+  const names = found.map(({ name }) => name.slice(group.length + 1)).join(", ");
+  const other = words[prefix.length] ?? option;
+  return `weir ${group} needs one of ${names}${other === undefined ? "" : `, not ${other}`}`;
 }
 
 async function run(command: Command, rawArgs: string[]): Promise<ExitCode> {

@@ -7,7 +7,7 @@ import { alertRuleShape, ofTenantShape } from "../lib/http/alert-shape.ts";
 import { parseShape } from "../lib/http/shape-fault.ts";
 import { D1Alerts, type StoredAlertRule } from "../lib/storage/d1-alerts.ts";
 import { reject } from "../lib/telemetry/result.ts";
-import { described, findRule, unfit } from "./alert-rule-request.ts";
+import { described, findRule, unfit, unknownNotifier } from "./alert-rule-request.ts";
 import { isDefault } from "./alert-rules.ts";
 import { ALERTS_TAG, MAX_BODY_BYTES, WRITE } from "./alert-tenant.ts";
 import { wakeOwner } from "./alert-tick.ts";
@@ -57,7 +57,7 @@ defineRoute(
       if (!kept) return c.json(described(rule));
       const next = ruleOf(kept, rule);
       if (!next) throw new Error("a rule that was taken cannot be read");
-      const fault = unfit(c, next);
+      const fault = unfit(c, next) ?? (change.notifiers ? await unknownNotifier(c, next) : undefined);
       if (fault) return refuse(c, fault);
       const row = { tenant, id, rule: kept, createdAt, createdBy, isDeleted: false };
       if (!(await write(c.env, row, revision))) continue;

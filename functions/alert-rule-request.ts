@@ -7,6 +7,7 @@ import { placeFault, type AlertRule } from "../lib/alerts/rule.ts";
 import { ofTenantShape, type alertRuleShape } from "../lib/http/alert-shape.ts";
 import { checkParameters } from "../lib/query/page.ts";
 import { ok, reject, type Rejection, type Result } from "../lib/telemetry/result.ts";
+import { D1Alerts } from "../lib/storage/d1-alerts.ts";
 import { judgedRules } from "./alert-rules.ts";
 import { alertTenant } from "./alert-tenant.ts";
 import type { AppContext } from "./request-context.ts";
@@ -28,6 +29,20 @@ export async function findRule(c: AppContext, id: string): Promise<Result<AlertR
 export function unfit(c: AppContext, rule: AlertRule): Rejection | undefined {
   const fault = placeFault(rule.tenant, rule.expression) ?? spanFault(c, rule);
   return fault === undefined ? undefined : reject("wrong_type", "expr", `cannot be taken: ${fault}`).error;
+}
+
+/** A rule that names a notifier that is not there would tell nobody. */
+export async function unknownNotifier(
+  c: AppContext,
+  { tenant, notifiers }: AlertRule,
+): Promise<Rejection | undefined> {
+  if (!notifiers || notifiers.length === 0) return undefined;
+  const known = await new D1Alerts(c.env.DB).notifiers(tenant);
+  const place = notifiers.findIndex((id) => !known.some((one) => one.id === id));
+  if (place === -1) return undefined;
+  const there = known.map(({ id, name }) => `${id} (${name})`).join(", ");
+  const message = `is the id of no notifier; ${there === "" ? "there are none" : `there are ${there}`}`;
+  return reject("invalid_name", `notifiers[${place}]`, message).error;
 }
 
 /** Windows are the deployment's: not every span is made of them. */

@@ -9,7 +9,7 @@ import { D1Alerts } from "../lib/storage/d1-alerts.ts";
 import { ok, reject } from "../lib/telemetry/result.ts";
 import { evaluateRule, metricsReadState, RuleError } from "./alert-evaluate.ts";
 import { deploymentFacts } from "./alert-facts.ts";
-import { askedTenant, described, findRule, unfit } from "./alert-rule-request.ts";
+import { askedTenant, described, findRule, unfit, unknownNotifier } from "./alert-rule-request.ts";
 import { isDefault, judgedRules } from "./alert-rules.ts";
 import { hasStoredHistograms, storedSamples } from "./alert-stored-samples.ts";
 import { alertTenant, ALERTS_TAG, MAX_BODY_BYTES, newAlertId, READ, WRITE } from "./alert-tenant.ts";
@@ -61,6 +61,8 @@ defineRoute(
     const rule = await ruleOfBody(c);
     if (!rule.ok) return rule.error;
     const { value } = rule;
+    const unknown = await unknownNotifier(c, value.rule);
+    if (unknown) return refuse(c, unknown);
     const row = { ...value.row, isDeleted: false };
     if (!(await new D1Alerts(c.env.DB).addRule(row, MAX_RULES))) {
       const message = `is one too many: a tenant has at most ${MAX_RULES}; delete one first`;

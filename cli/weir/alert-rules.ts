@@ -100,7 +100,10 @@ export const alertsRuleTest: Command = {
       output.note("Not all is known now: readers are behind, or something did not answer.");
     if (tried.error !== null) output.note(`It cannot be judged now: ${printable(tried.error)}.`);
     if (tried.results.length === 0) {
-      await output.line("There is nothing that it looks at.");
+      if (tried.error === null)
+        await output.line(
+          "No series matches now: check the name (GET /api/v1/metrics/names) and the labels.",
+        );
       return 0;
     }
     await output.table(

@@ -107,8 +107,7 @@ export function parseCommand(
       ),
     });
   } catch (error) {
-    // Node's own words go on with advice on `--` and with what `=` is for; the first sentence is what is wrong.
-    throw new UsageError((error as Error).message.split(/\. |\n/)[0] ?? "", { cause: error });
+    throw new UsageError(faultOf((error as Error).message, options), { cause: error });
   }
   const seen = new Set<string>();
   for (const token of parsed.tokens) {
@@ -132,6 +131,16 @@ export function parseCommand(
   const surplus = positionals[command.positionals.length];
   if (surplus !== undefined) throw new UsageError(`unexpected argument ${surplus}`);
   return { positionals, args };
+}
+
+/** Of Node's words the first sentence, which is what is wrong; it goes on with advice on `--`. */
+function faultOf(message: string, options: Readonly<Record<string, Option>>): string {
+  const [, flag] =
+    /^Option '(?:-\w, )?(--?[\w-]+)(?: <value>)?' argument (?:is ambiguous|missing)/.exec(message) ?? [];
+  if (flag === undefined) return message.split(/\. |\n/)[0] ?? "";
+  const long = Object.keys(options).find((name) => `-${options[name]?.short}` === flag);
+  const name = long === undefined ? flag : `--${long}`;
+  return `${name} needs a value; one that begins with - is written ${name}=…`;
 }
 
 export function renderHelp(command: Command): string {

@@ -1,5 +1,6 @@
 // `weir dlq list`, `show`, `replay`: what could not be stored by a fault of its own.
 import { z } from "zod";
+import { ApiError } from "./api.ts";
 import { UsageError, type Command } from "./command.ts";
 import { count, printable, type Output } from "./output.ts";
 
@@ -92,7 +93,11 @@ export const dlqShow: Command = {
   notes: ["What came stands alone on stdout where it is text; --json has its bytes in base64."],
   async run({ api, positionals: [id = ""], output, isJson }) {
     const path = id.split("/").map(encodeURIComponent).join("/");
-    const { value } = await api.get(`${PATH}/${path}`, letter);
+    const { value } = await api.get(`${PATH}/${path}`, letter).catch((error: unknown) => {
+      if (!(error instanceof ApiError && error.problem?.code === "not_found")) throw error;
+      const detail = `There is no dead letter ${printable(id)}; \`weir dlq list\` tells their ids.`;
+      throw new ApiError(detail, error.status, error.problem, error);
+    });
     if (isJson) {
       await output.json(value);
       return 0;

@@ -54,6 +54,8 @@ const pathOf = (group: string, action?: string) =>
 
 /** How often a reset that is waited for is looked at. */
 const LOOK_MS = 1_000;
+/** As a shell tells of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 const GROUP_POSITIONAL = [{ name: "GROUP", required: true }];
 
@@ -218,14 +220,25 @@ function placeOf(args: Invocation["args"]): string | object[] {
 }
 
 async function waitFor(api: Api, name: string, epoch: number, output: Output): Promise<Group> {
-  for (;;) {
-    const group = await groupOf(api, name);
-    if (group.building?.epoch !== epoch) {
-      output.progress("");
-      return group;
+  const leave = () => {
+    output.note(
+      `epoch ${epoch} goes on being built; \`weir groups describe ${name}\` shows it, \`weir groups cancel ${name}\` gives it up`,
+    );
+    process.exit(INTERRUPTED);
+  };
+  process.once("SIGINT", leave);
+  try {
+    for (;;) {
+      const group = await groupOf(api, name);
+      if (group.building?.epoch !== epoch) {
+        output.progress("");
+        return group;
+      }
+      output.progress(progressText(group));
+      await sleep(LOOK_MS);
     }
-    output.progress(progressText(group));
-    await sleep(LOOK_MS);
+  } finally {
+    process.off("SIGINT", leave);
   }
 }
 

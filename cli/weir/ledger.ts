@@ -62,25 +62,32 @@ export const ledger: Command = {
     const query = tenant === undefined ? "" : `?${new URLSearchParams({ tenant }).toString()}`;
     const { value } = await api.get(`/api/v1/ledger${query}`, answer);
     if (isJson) await output.json(value);
-    else await tell(output, value);
+    else await tell(output, value, tenant);
     return value.balanced === false ? 1 : 0;
   },
 };
 
-async function tell(output: Output, { balanced, settled, lines, deployment }: Answer): Promise<void> {
+async function tell(output: Output, answer: Answer, tenant: string | undefined): Promise<void> {
+  const { lines, deployment } = answer;
   if (lines.length > 0) await table(output, lines);
+  else if (tenant !== undefined)
+    await output.line(`Nothing of the tenant ${printable(tenant)} was accepted yet.`);
   else await output.line("Nothing was accepted yet. `weir produce` sends something, POST /api/v1/logs, too.");
-  await output.line("");
-  if (balanced === true)
-    await output.line(output.tint("Balanced: every accepted record is accounted for.", "good"));
-  else if (balanced === false) {
-    const faults = lines.filter((one) => one.balanced === false);
-    await output.line(output.tint("Out of balance:", "bad"));
-    for (const one of faults) await output.line(`  ${printable(one.tenant)} ${one.signal}: ${faultOf(one)}`);
-  } else if (settled)
-    await output.line("It cannot be known whether it is balanced: messages expired unread.");
-  else await output.line("Not settled: records are on their way, or a part does not answer. Ask again.");
-  for (const note of notesOf(lines, deployment)) await output.line(note);
+  const below = [...verdictOf(output, answer), ...notesOf(lines, deployment)];
+  if (below.length > 0) await output.line("");
+  for (const text of below) await output.line(text);
+}
+
+function* verdictOf(output: Output, { balanced, settled, lines }: Answer): Generator<string> {
+  if (balanced === true) {
+    // A name that was mistyped has no lines either: nothing is claimed of it.
+    if (lines.length > 0) yield output.tint("Balanced: every accepted record is accounted for.", "good");
+  } else if (balanced === false) {
+    yield output.tint("Out of balance:", "bad");
+    for (const one of lines.filter((line) => line.balanced === false))
+      yield `  ${printable(one.tenant)} ${one.signal}: ${faultOf(one)}`;
+  } else if (settled) yield "It cannot be known whether it is balanced: messages expired unread.";
+  else yield "Not settled: records are on their way, or a part does not answer. Ask again.";
 }
 
 async function table(output: Output, lines: readonly Line[]): Promise<void> {

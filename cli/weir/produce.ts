@@ -56,8 +56,8 @@ export const produce: Command = {
   notes: [
     "Empty lines are left out. Exit code 1 when a message was refused.",
     "",
-    "  weir produce orders '{\"id\":1}' -k customer-7",
-    "  weir produce orders < orders.ndjson",
+    `  weir produce events.raw '{"event_type":"order","data":{"id":1}}' -k customer-7`,
+    "  weir produce events.raw < events.ndjson",
   ],
   async run(invocation) {
     const { positionals, output, isJson } = invocation;

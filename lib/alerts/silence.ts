@@ -18,7 +18,16 @@ const time = z.iso.datetime({ offset: true, error: "must be an ISO 8601 time wit
 
 export const newSilenceShape = z
   .strictObject({
-    matchers: z.array(matcherShape).min(1).max(MAX_MATCHERS).describe("all of them must hold"),
+    matchers: z
+      .array(matcherShape)
+      .min(1, { abort: true })
+      .max(MAX_MATCHERS)
+      // One that is not there is empty, so that `!=` alone holds for about every alert.
+      .refine((matchers) => matchers.some(({ op, value }) => op === "=" && value !== ""), {
+        error:
+          "must have one with `=` and a value, such as host=web-1: others hold for what lacks the label, too",
+      })
+      .describe("all of them must hold; one at least has `=` and a value"),
     starts_at: time.optional().describe("left out: now"),
     ends_at: time,
     author: lineShape(100).optional().describe("left out: the key's id"),

@@ -13,7 +13,7 @@ export function parseShape<T>(shape: z.ZodType<T>, body: unknown): Result<T, [Re
   const [first, ...rest] = parsed.error.issues.flatMap(rejectionsOf);
   return {
     ok: false,
-    error: [first ?? { reason: "wrong_type", path: "", message: "cannot be used" }, ...rest],
+    error: [first ?? { reason: "wrong_type", path: "", message: UNUSABLE }, ...rest],
   };
 }
 
@@ -41,6 +41,7 @@ function reasonOf(issue: z.core.$ZodIssue): Reason {
 }
 
 const MISSING = "is missing";
+const UNUSABLE = "cannot be used";
 
 /** A shape's own words go before these. */
 function messageOf(issue: z.core.$ZodRawIssue): string {
@@ -55,8 +56,10 @@ function messageOf(issue: z.core.$ZodRawIssue): string {
       return `must be at least ${issue.minimum}${unitOf(issue.origin)}`;
     case "invalid_value":
       return `must be one of ${issue.values.join(", ")}`;
+    case "invalid_format":
+      return issue.format === "datetime" ? "must be a time such as 2026-11-21T10:00:00Z" : UNUSABLE;
     default:
-      return "cannot be used";
+      return UNUSABLE;
   }
 }
 

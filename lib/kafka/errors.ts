@@ -52,7 +52,8 @@ export function fromProtocolCode(protocolCode: number, what: string): KafkaError
 }
 
 /** What to do about a topic that is not there. */
-export const MAKE_TOPIC = "make it with `weir topics init` or the cluster's own tool";
+export const MAKE_TOPIC =
+  "`weir topics init` makes Weir's own, the cluster's tool any other; `weir topics list --all` tells which there are";
 
 const PROTOCOL_CODES: Record<number, KafkaErrorCode> = {
   [-1]: "unavailable", // UNKNOWN_SERVER_ERROR

@@ -69,7 +69,7 @@ describe("weir alerts", () => {
     expect((await weir("rules")).stdout).toContain(`${id}  Hot CPU  critical  5m   4h      ${expr}`);
     expect(await weir("rule", "test", "cpu > 80")).toMatchObject({
       code: 0,
-      stdout: "There is nothing that it looks at.\n",
+      stdout: "No series matches now: check the name (GET /api/v1/metrics/names) and the labels.\n",
     });
     expect((await weir("rule", "delete", id)).stdout).toBe(`${id} (Hot CPU): deleted\n`);
     expect(await weir("rule", "delete", id)).toMatchObject({ code: 1, stderr: /names no alert rule here/ });
@@ -159,6 +159,10 @@ describe("weir alerts", () => {
     expect((await weir("silences")).stdout).toMatch(/host=web-1, env!=dev/);
     expect((await weir("unsilence", silence.id)).stdout).toBe(`${silence.id}: ended\n`);
     expect((await weir("silences", "--json")).stdout).toBe("[]\n");
+    for (const others of [["env!=dev"], ["env="], ["env!=dev", "zone!="]])
+      expect(await weir("silence", "2h", "-c", "why", ...others.flatMap((one) => ["-m", one]))).toMatchObject(
+        { code: 1, stderr: /`matchers` must have one with `=` and a value/ },
+      );
     for (const args of [
       ["2h", "-m", "host=a"],
       ["2h", "-c", "why"],

@@ -1,10 +1,16 @@
 // `weir groups` against the real worker with its log in Durable Objects.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { build } from "../../cli/build.mjs";
 import { Api, readApiSettings } from "../../cli/weir/api.ts";
 import { parseCommand, type Command } from "../../cli/weir/command.ts";
 import {
@@ -18,7 +24,7 @@ import {
 } from "../../cli/weir/groups.ts";
 import { Output } from "../../cli/weir/output.ts";
 import { DEV_KEY } from "../../lib/auth/api-key.ts";
-import { startWorkerProcess, type WorkerProcess } from "../support/start.ts";
+import { root, startWorkerProcess, type WorkerProcess } from "../support/start.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "weir-groups-"));
 const bindings = { ENVIRONMENT: "development", KAFKA_TRANSPORT: "embedded", EDGE_FLUSH_MS: "0" };
@@ -27,7 +33,7 @@ let api: Api;
 const accepted = z.looseObject({ accepted: z.int() });
 
 beforeAll(async () => {
-  worker = await startWorkerProcess({ port: 0, dataDir, bindings });
+  [worker] = await Promise.all([startWorkerProcess({ port: 0, dataDir, bindings }), build(["cli"])]);
   api = new Api(readApiSettings({ url: worker.url, key: DEV_KEY }, {}));
 });
 afterAll(async () => {
@@ -93,7 +99,51 @@ describe("weir groups", () => {
     expect(await epochOf()).toBe(2);
   });
 
+  it("says at Ctrl-C what goes on without it", async () => {
+    await run(groupsPause, "weir-storage");
+    let look = () => {};
+    const looked = new Promise<void>((resolve) => (look = resolve));
+    // On its way to the worker, so that it is known when it waits.
+    const between = createServer((request, response) => {
+      void (async () => {
+        const { method = "", url = "", headers } = request;
+        const passed = await fetch(`${worker.url}${url}`, {
+          method,
+          headers: { Authorization: headers.authorization ?? "", "Content-Type": "application/json" },
+          ...(method === "POST" && { body: await text(request) }),
+        });
+        if (method === "GET") look();
+        response.writeHead(passed.status, { "Content-Type": "application/json" }).end(await passed.text());
+      })();
+    }).listen(0, "127.0.0.1");
+    await once(between, "listening");
+    const address = `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+    const program = join(root, "dist", "weir.mjs");
+    const args = ["groups", "reset", "weir-storage", "--to", "earliest", "--wait", "--url", address];
+    const child = spawn(process.execPath, [program, ...args, "--api-key", DEV_KEY], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    try {
+      const [closed, stderr] = [once(child, "close"), text(child.stderr)];
+      await Promise.race([looked, closed]);
+      child.kill("SIGINT");
+      expect((await closed)[0]).toBe(130);
+      expect(await stderr).toMatch(
+        /^epoch \d+ goes on being built; .*`weir groups cancel weir-storage` gives it up\n$/,
+      );
+    } finally {
+      child.kill("SIGKILL");
+      between.close();
+      await run(groupsCancel, "weir-storage");
+      await run(groupsResume, "weir-storage");
+    }
+  });
+
   it("is called wrongly", async () => {
+    for (const flags of [["--to", "-1h"], ["--to"]])
+      await expect(run(groupsReset, "weir-storage", ...flags)).rejects.toThrow(
+        "--to needs a value; one that begins with - is written --to=…",
+      );
     await expect(run(groupsReset, "weir-storage")).rejects.toThrow("give --to");
     await expect(run(groupsReset, "weir-storage", "--offset", "x")).rejects.toThrow("--offset must be like");
     await expect(run(groupsResume, "weir-storage", "--topic", "x")).rejects.toThrow("given together");

@@ -59,9 +59,13 @@ async function settled(...args: string[]): ReturnType<typeof weir> {
 
 describe("weir ledger", () => {
   it("says what to do where nothing was accepted", async () => {
-    const { code, stdout } = await settled("--tenant", "nobody");
+    const { code, stdout } = await settled();
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^Nothing was accepted yet\. `weir produce` sends something/);
+    expect(stdout).toMatch(/^Nothing was accepted yet\. `weir produce` sends something.*\n$/);
+    expect(await weir("ledger", "--tenant", "nobody")).toMatchObject({
+      code: 0,
+      stdout: "Nothing of the tenant nobody was accepted yet.\n",
+    });
   });
 
   it("shows each term, and is content", async () => {
@@ -111,9 +115,14 @@ describe("weir dlq", () => {
     expect(shown.stderr).toContain("\nmalformed_json: ");
     const json = await weir("dlq", "show", id, "--json");
     expect(JSON.parse(json.stdout)).toMatchObject({ id, original_value: btoa("{ no JSON") });
-    expect(await weir("dlq", "show", "a/b/0/0/0/0")).toMatchObject({
+    for (const none of ["a/b/0/0/0/0", "nope"])
+      expect(await weir("dlq", "show", none)).toMatchObject({
+        code: 1,
+        stderr: `weir: There is no dead letter ${none}; \`weir dlq list\` tells their ids.\n`,
+      });
+    expect(await weir("dlq", "replay", "logs.raw", "--from", "yesterday")).toMatchObject({
       code: 1,
-      stderr: "weir: There is no dead letter of this id; GET /api/v1/dlq lists those that there are.\n",
+      stderr: "weir: `from` must be a time such as 2026-11-21T10:00:00Z.\n",
     });
   });
 });

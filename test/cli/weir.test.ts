@@ -312,6 +312,11 @@ describe("what goes wrong", () => {
       ["topics"],
       ["topics", "destroy"],
       ["destroy"],
+      ["destroy", "--help"],
+      ["help", "destroy"],
+      ["help", "alerts", "destroy"],
+      ["alerts", "rule", "destroy"],
+      ["--json", "topics", "list"],
       ["topics", "list", "--url", "ftp://x"],
     ]) {
       const result = await weir(args);
@@ -352,6 +357,19 @@ describe("weir itself", () => {
       /^weir consume: .*\n\nUsage: weir consume TOPIC \[options\]\n\n {2}-f, --follow /,
     );
     expect((await weir(["help", "consume"])).stdout).toBe(help.stdout);
+    for (const args of [
+      ["help", "alerts", "rule"],
+      ["alerts", "rule", "--help"],
+    ]) {
+      const group = await weir(args);
+      expect(group).toMatchObject({ code: 0, stderr: "" });
+      expect(group.stdout.match(/^weir [a-z ]+: /gm)).toHaveLength(6);
+      expect(group.stdout).toMatch(/^weir alerts rule create: /);
+    }
+    expect((await weir(["--json", "topics", "list"])).stderr).toContain("options go behind the command");
+    expect((await weir(["alerts", "rule", "make"])).stderr).toContain(
+      "weir alerts rule needs one of create, test, edit, enable, disable, delete, not make",
+    );
     for (const line of `${help.stdout}${(await weir(["--help"])).stdout}`.split("\n"))
       expect(line.length, line).toBeLessThanOrEqual(120);
   });

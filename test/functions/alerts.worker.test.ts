@@ -126,8 +126,14 @@ describe("rules", () => {
 
     it("by what is named", async () => {
       const made = await make({ for: "5m", annotations: { summary: "hot" } });
+      const body = { name: "ops", kind: "webhook", url: "https://hooks.example.com/x" };
+      const { id: notifier } = await read(await post("/notifiers", body), madeNotifierShape, 201);
+      const unknown = await problemOf(await patch(made.id, { notifiers: [notifier, "ops"] }));
+      expect(unknown.errors).toMatchObject([
+        { path: "notifiers[1]", message: expect.stringContaining("(ops)") },
+      ]);
       expect(made).toMatchObject({ revision: 1, enabled: true, updated_at: made.created_at });
-      const change = { expr: "cpu > 90", severity: "critical", notifiers: ["n1"], repeat_interval: "1h" };
+      const change = { expr: "cpu > 90", severity: "critical", notifiers: [notifier], repeat_interval: "1h" };
       const changed = await read(await patch(made.id, change), alertRuleShape);
       expect(changed).toEqual({ ...made, ...change, revision: 2, updated_at: changed.updated_at });
       expect(Date.parse(changed.updated_at)).toBeGreaterThanOrEqual(Date.parse(made.updated_at));

@@ -51,37 +51,37 @@ export function pointChunks(rows: readonly TimedRow<"metrics">[]): Generator<str
 }
 
 function* arraysOf(rows: readonly TimedRow<"metrics">[]): Generator<string> {
-  const labelTexts = new Labels();
   const series = new Map<string, Series>();
+  // Neighbours often share the object of their labels (telemetry/metric.ts), and their time and offset.
+  let known: { tenant: string; labels: Record<string, string>; text: string } | undefined;
+  const ofKnown = new Map<string, Series>();
+  let place = { time: "", offset: -1, text: "" };
   for (const { tenant, time, offset, index, record } of rows) {
-    const key = `${tenant}\0${record.name}\0${record.kind ?? ""}\0${labelTexts.of(record.labels)}`;
-    let one = series.get(key);
-    if (!one) series.set(key, (one = { head: headOf(tenant, record, labelTexts), points: [] }));
-    const place = time.padStart(TIME_END) + String(offset).padStart(20) + String(index).padStart(10);
-    one.points.push(`"${place}${record.value}"`);
+    const { name, kind = "", labels } = record;
+    if (known?.labels !== labels || known.tenant !== tenant) {
+      known = { tenant, labels, text: JSON.stringify(labels) };
+      ofKnown.clear();
+    }
+    const ofName = `${kind}\0${name}`;
+    let one = ofKnown.get(ofName);
+    if (!one) {
+      const key = `${tenant}\0${ofName}\0${known.text}`;
+      one = series.get(key);
+      if (!one) series.set(key, (one = { head: headOf(tenant, record, known.text), points: [] }));
+      ofKnown.set(ofName, one);
+    }
+    if (place.time !== time || place.offset !== offset)
+      place = { time, offset, text: `"${time.padStart(TIME_END)}${String(offset).padStart(20)}` };
+    one.points.push(`${place.text}${String(index).padStart(10)}${record.value}"`);
     if (one.points.length === MAX_POINTS_PER_ARRAY) {
       yield arrayOf(one);
-      series.delete(key);
+      one.points = [];
     }
   }
-  for (const one of series.values()) yield arrayOf(one);
+  for (const one of series.values()) if (one.points.length > 0) yield arrayOf(one);
 }
 
 const arrayOf = ({ head, points }: Series) => `[${head},[${points.join()}]]`;
 
-const headOf = (tenant: string, { name, labels, kind }: Metric, texts: Labels) =>
-  `${JSON.stringify(tenant)},${JSON.stringify(name)},${texts.of(labels)},${JSON.stringify(kind ?? null)}`;
-
-/** Neighbours often share the object of their labels (telemetry/metric.ts). */
-class Labels {
-  #labels: Record<string, string> | undefined;
-  #text = "";
-
-  of(labels: Record<string, string>): string {
-    if (labels !== this.#labels) {
-      this.#labels = labels;
-      this.#text = JSON.stringify(labels);
-    }
-    return this.#text;
-  }
-}
+const headOf = (tenant: string, { name, kind }: Metric, labels: string) =>
+  `${JSON.stringify(tenant)},${JSON.stringify(name)},${labels},${JSON.stringify(kind ?? null)}`;

@@ -102,12 +102,18 @@ describe("weir alerts", () => {
       repeat_interval: "1h",
       annotations: { summary: "{{value}} %" },
     });
-    expect((await weir("rule", "edit", id, "--summary", "hot", "--notifier", "n1", "--for", "1m")).code).toBe(
-      0,
-    );
-    expect(await rule()).toMatchObject({ for: "1m", annotations: { summary: "hot" }, notifiers: ["n1"] });
+    const added = await weir("notifier", "add", "chat", "https://hooks.example.com/x", "--slack", "--json");
+    const { id: notifier } = madeNotifierShape.parse(jsonOf(added));
+    const editedAgain = ["rule", "edit", id, "--summary", "hot", "--for", "1m"];
+    expect(await weir(...editedAgain, "--notifier", "chat")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`there are ${notifier} (chat)`),
+    });
+    expect((await weir(...editedAgain, "--notifier", notifier)).code).toBe(0);
+    expect(await rule()).toMatchObject({ for: "1m", annotations: { summary: "hot" }, notifiers: [notifier] });
     expect((await weir("rule", "edit", id, "--all-notifiers", "--revision", "3")).code).toBe(0);
     expect(await rule()).toMatchObject({ notifiers: null, revision: 4 });
+    expect((await weir("notifier", "delete", notifier)).code).toBe(0);
     expect(await weir("rule", "edit", id, "--name", "x", "--revision", "3")).toMatchObject({
       code: 1,
       stderr: /`revision` is 4 by now/,

@@ -117,9 +117,9 @@ export function rowStatements(
       insert(insertInto(tableOf(kind, day), signal), jsonChunks(values));
     }
   };
-  insertDays("metrics", withoutPoints(daily.metrics));
-  for (const [day, rows] of daily.metrics)
-    insert(insertPoints(tableOf("metrics", day)), pointChunks(rows.filter(isPoint)));
+  const { points, others } = pointsApart(daily.metrics);
+  insertDays("metrics", others);
+  for (const [day, rows] of points) insert(insertPoints(tableOf("metrics", day)), pointChunks(rows));
   insertDays("logs", daily.logs);
   insertDays("events", daily.events);
   insertDays("traces", daily.traces);
@@ -137,9 +137,17 @@ export function rowStatements(
   return statements;
 }
 
-/** Of the same days, which have their tables made also where nothing is left. */
-function withoutPoints(days: DailyRows["metrics"]): DailyRows["metrics"] {
-  return new Map([...days].map(([day, rows]) => [day, rows.filter((row) => !isPoint(row))]));
+/** Both of the same days, which have their tables made also where nothing is left. */
+function pointsApart(days: DailyRows["metrics"]): Record<"points" | "others", DailyRows["metrics"]> {
+  const points: DailyRows["metrics"] = new Map();
+  const others: DailyRows["metrics"] = new Map();
+  for (const [day, rows] of days) {
+    const [simple, rest]: [typeof rows, typeof rows] = [[], []];
+    for (const row of rows) (isPoint(row) ? simple : rest).push(row);
+    points.set(day, simple);
+    others.set(day, rest);
+  }
+  return { points, others };
 }
 
 function exactText(value: number | string | null): string | null {

@@ -2,7 +2,7 @@
 // A record's fault never concerns the records beside it. Says also where they come from: what their identity is made of.
 import { Buffer } from "node:buffer";
 import type { FetchedRecord } from "../kafka/transport.ts";
-import type { DeadLetter, Row } from "../storage/storage.ts";
+import type { DeadLetter, Row, Rows } from "../storage/storage.ts";
 import { decodeMessage } from "../telemetry/envelope.ts";
 import { detailOf } from "../telemetry/otlp/detail.ts";
 import { keepOtlp } from "../telemetry/otlp/keep.ts";
@@ -120,6 +120,16 @@ export function allDead(decoded: DecodedMessage, fault: Fault): DecodedMessage {
   const dead = rows.map(({ index, record }) => ({ index, id: idOf(record), letter: undefined }));
   for (const { index, id } of decoded.dead) dead.push({ index, id, letter: undefined });
   return { ...decoded, rows: [], dead, whole: deadMessage(message, tenant, fault) };
+}
+
+/** The rows of all messages, copies of each other among them. */
+export function rowsOf(messages: readonly DecodedMessage[]): Rows {
+  const rows: Rows = { metrics: [], logs: [], events: [], traces: [] };
+  for (const { signal, rows: own } of messages) {
+    const into: AnyRow[] = rows[signal];
+    for (const row of own) into.push(row);
+  }
+  return rows;
 }
 
 /** A record's own id; metrics and spans have none. */

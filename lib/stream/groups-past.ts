@@ -37,6 +37,7 @@ interface LeftOutRow {
 /** @throws StorageError */
 export async function readPast(run: Run, messages: readonly DecodedMessage[]): Promise<Past> {
   const { source, deps, memory } = run;
+  if (!source.building) return NONE;
   const rows = leftOutRows(messages, leavesOut(source.building));
   const [first, last] = [rows[0], rows.at(-1)];
   if (!first || !last || !memory.position) return NONE;

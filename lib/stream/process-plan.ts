@@ -7,7 +7,7 @@ import type { DeadRow, ProcessedMessage, ProcessedRows } from "../processors/pro
 import type { PartitionId, Position, Rows } from "../storage/storage.ts";
 import type { Sample } from "../windows/sample.ts";
 import { deadMessage, deadRecord } from "./dead-letter.ts";
-import { idOf, type AnyRow, type DecodedMessage } from "./decode.ts";
+import { idOf, rowsOf, type DecodedMessage } from "./decode.ts";
 import type { Plan } from "./plan.ts";
 
 export type ProcessRows = (rows: Rows) => ProcessedRows;
@@ -78,16 +78,6 @@ function outboxOf(
       };
     },
   });
-}
-
-/** Of all messages, copies of each other among them. */
-function rowsOf(messages: readonly DecodedMessage[]): Rows {
-  const rows: Rows = { logs: [], metrics: [], events: [], traces: [] };
-  for (const { signal, rows: own } of messages) {
-    const into: AnyRow[] = rows[signal];
-    for (const row of own) into.push(row);
-  }
-  return rows;
 }
 
 /** The same messages with these records dead. */

@@ -3,7 +3,7 @@
 import { KafkaError } from "../kafka/errors.ts";
 import type { KafkaTransport } from "../kafka/transport.ts";
 import type { Rows } from "../storage/storage.ts";
-import { decode, type AnyRow, type DecodeContext } from "./decode.ts";
+import { decode, rowsOf, type DecodeContext, type DecodedMessage } from "./decode.ts";
 
 const FETCH_MAX_BYTES = 1024 * 1024;
 
@@ -13,19 +13,18 @@ export async function readAgain(
   { topic, partition, fromOffset, toOffset }: Stretch,
   context: DecodeContext,
 ): Promise<Rows | undefined> {
-  const rows: Rows = { metrics: [], logs: [], events: [], traces: [] };
+  const decoded: DecodedMessage[] = [];
   for (let offset = fromOffset; offset < toOffset;) {
     const messages = await fetchOrNone(transport, { topic, partition, offset });
     const last = messages.at(-1);
     if (!last) return undefined;
     for (const message of messages) {
       if (message.offset >= toOffset) break;
-      const decoded = decode(message, context);
-      (rows[decoded.signal] as AnyRow[]).push(...decoded.rows);
+      decoded.push(decode(message, context));
     }
     offset = last.offset + 1;
   }
-  return rows;
+  return rowsOf(decoded);
 }
 
 interface Stretch {

@@ -1,6 +1,6 @@
 // What the consumer group `alerting` keeps of the records that it reads: for each rule on raw values, and each on absence,
 // a sample of every record that the rule looks at. Whatever the order of records, merged they come to the same. No sample
-// is of a time to come: the newest counts, and one that is ahead would hide all others until then.
+// is ahead of the clock by more than clocks differ: the newest counts, and it would hide all others until then.
 import type { Metric } from "../telemetry/metric.ts";
 import { momentToNanos, parseTimestamp } from "../telemetry/time.ts";
 import { seriesId } from "../windows/series.ts";
@@ -28,13 +28,16 @@ export interface Sampled {
   violatedValue: number | null;
 }
 
+/** Senders' clocks may be ahead by so much, or the reader's own be set back: samples keep their times, and so their order. */
+export const AHEAD_MS = 60_000;
+
 type ObservedRule = Pick<AlertRule, "tenant" | "id" | "sampled" | "expression">;
 
 /** @param rules of all tenants; those that do not look at raw values are left out */
 export function observe(rules: readonly ObservedRule[]): {
   /** No rule looks at any record. */
   isIdle: boolean;
-  /** @param nowMs when they are read: what is ahead of it counts as of then, in its order */
+  /** @param nowMs when they are read: what is more than {@link AHEAD_MS} ahead of it counts as just that far, in its order */
   samplesOf(rows: readonly MetricRow[], nowMs: number): Sampled[];
 } {
   const byMetric = new Map<string, { rule: ObservedRule; selector: Selector }[]>();
@@ -97,13 +100,13 @@ export function histogramsId(rule: Pick<ObservedRule, "id" | "sampled">): string
   return `${samplesId(rule)}#histograms`;
 }
 
-/** Those that are ahead keep their order, each a nanosecond before the next, and are older than what is read later. */
+/** Those too far ahead keep their order, each a nanosecond before the next, and are older than what is read later. */
 function notAhead(samples: Sampled[], nowMs: number): Sampled[] {
-  const now = BigInt(nowMs) * 1_000_000n;
-  const ahead = [...new Set(samples.map(({ time }) => BigInt(time)).filter((time) => time > now))];
+  const latest = BigInt(nowMs + AHEAD_MS) * 1_000_000n;
+  const ahead = [...new Set(samples.map(({ time }) => BigInt(time)).filter((time) => time > latest))];
   if (ahead.length === 0) return samples;
   ahead.sort((a, b) => (a < b ? 1 : -1));
-  const countsAs = new Map(ahead.map((time, i) => [String(time), String(now - BigInt(i))]));
+  const countsAs = new Map(ahead.map((time, i) => [String(time), String(latest - BigInt(i))]));
   return samples.map((sample) => {
     const time = countsAs.get(sample.time);
     if (time === undefined) return sample;

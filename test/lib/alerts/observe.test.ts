@@ -77,16 +77,16 @@ describe("observing", () => {
     }
     const at = (seconds: number) => `${START + seconds * 1_000}000000`;
 
-    it("hides nothing that comes later", () => {
+    it("hides what comes later for no more than a minute", () => {
       const glitch: [number, MetricRow[]] = [10, [row(86_000, 10)]];
-      expect(kept(glitch)).toMatchObject([{ value: 10, time: at(10) }, { time: at(10) }]);
-      expect(kept(glitch, [20, [row(19, 95)]])).toMatchObject([
-        { value: 95, time: at(19), violatedTime: at(19), violatedValue: 95 },
-        { value: 95, time: at(19) },
+      expect(kept(glitch)).toMatchObject([{ value: 10, time: at(70) }, { time: at(70) }]);
+      expect(kept(glitch, [72, [row(71, 95)]])).toMatchObject([
+        { value: 95, time: at(71), violatedTime: at(71), violatedValue: 95 },
+        { value: 95, time: at(71) },
       ]);
-      // Nor is a violation told of a time at which nobody has looked yet.
-      expect(kept([10, [row(86_000, 99)]], [20, [row(19, 95)]])).toMatchObject([
-        { violatedTime: at(19), violatedValue: 95 },
+      // Nor is a violation told of a time long before which it is over.
+      expect(kept([10, [row(86_000, 99)]], [72, [row(71, 95)]])).toMatchObject([
+        { violatedTime: at(71), violatedValue: 95 },
         {},
       ]);
     });
@@ -94,12 +94,19 @@ describe("observing", () => {
     it("goes in its order where a clock is ahead for good", () => {
       const rows = [row(309, 20), row(302, 99), row(300, 30), row(308, 85)];
       expect(kept([10, rows])).toMatchObject([
-        { value: 20, time: at(10), violatedValue: 85, violatedTime: String(BigInt(at(10)) - 1n) },
+        { value: 20, time: at(70), violatedValue: 85, violatedTime: String(BigInt(at(70)) - 1n) },
         { value: 20 },
       ]);
       expect(kept([10, rows], [20, [row(315, 40), row(311, 90)]])).toMatchObject([
-        { value: 40, time: at(20), violatedValue: 90 },
+        { value: 40, time: at(80), violatedValue: 90 },
         { value: 40 },
+      ]);
+    });
+
+    it("goes in its order where the reader's clock is set back by less than a minute", () => {
+      expect(kept([20, [row(20, 10)]], [5, [row(21, 95)]])).toMatchObject([
+        { value: 95, time: at(21), violatedTime: at(21) },
+        { value: 95, time: at(21) },
       ]);
     });
   });

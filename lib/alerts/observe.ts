@@ -29,7 +29,7 @@ export interface Sampled {
 }
 
 /** Senders' clocks may be ahead by so much, or the reader's own be set back: samples keep their times, and so their order. */
-export const AHEAD_MS = 60_000;
+const AHEAD_MS = 60_000;
 
 type ObservedRule = Pick<AlertRule, "tenant" | "id" | "sampled" | "expression">;
 

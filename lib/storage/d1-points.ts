@@ -42,7 +42,9 @@ export const isPoint = ({ record: { value, detail } }: TimedRow<"metrics">): boo
 
 interface Series {
   head: string;
-  points: string[];
+  /** JSON texts without what stands between them: each in parts, which are joined once. */
+  parts: string[];
+  points: number;
 }
 
 /** @param rows those of which {@link isPoint} is true */
@@ -54,34 +56,48 @@ function* arraysOf(rows: readonly TimedRow<"metrics">[]): Generator<string> {
   const series = new Map<string, Series>();
   // Neighbours often share the object of their labels (telemetry/metric.ts), and their time and offset.
   let known: { tenant: string; labels: Record<string, string>; text: string } | undefined;
-  const ofKnown = new Map<string, Series>();
+  const ofKnown = { plain: new Map<string, Series>(), kinds: new Map<string, Series>() };
   let place = { time: "", offset: -1, text: "" };
   for (const { tenant, time, offset, index, record } of rows) {
-    const { name, kind = "", labels } = record;
+    const { name, kind, labels } = record;
     if (known?.labels !== labels || known.tenant !== tenant) {
       known = { tenant, labels, text: JSON.stringify(labels) };
-      ofKnown.clear();
+      ofKnown.plain.clear();
+      ofKnown.kinds.clear();
     }
-    const ofName = `${kind}\0${name}`;
-    let one = ofKnown.get(ofName);
+    const ofName = kind === undefined ? ofKnown.plain : ofKnown.kinds;
+    const nameKey = kind === undefined ? name : `${kind}/${name}`;
+    let one = ofName.get(nameKey);
     if (!one) {
-      const key = `${tenant}\0${ofName}\0${known.text}`;
-      one = series.get(key);
-      if (!one) series.set(key, (one = { head: headOf(tenant, record, known.text), points: [] }));
-      ofKnown.set(ofName, one);
+      const head = headOf(tenant, record, known.text);
+      one = series.get(head);
+      if (!one) series.set(head, (one = { head, parts: [], points: 0 }));
+      ofName.set(nameKey, one);
     }
     if (place.time !== time || place.offset !== offset)
-      place = { time, offset, text: `"${time.padStart(TIME_END)}${String(offset).padStart(20)}` };
-    one.points.push(`${place.text}${String(index).padStart(10)}${record.value}"`);
-    if (one.points.length === MAX_POINTS_PER_ARRAY) {
-      yield arrayOf(one);
-      one.points = [];
-    }
+      place = { time, offset, text: `${time.padStart(TIME_END)}${String(offset).padStart(20)}` };
+    const { parts } = one;
+    parts.push(parts.length === 0 ? '"' : '","', place.text, indexText(index), String(record.value));
+    if (++one.points === MAX_POINTS_PER_ARRAY) yield take(one);
   }
-  for (const one of series.values()) if (one.points.length > 0) yield arrayOf(one);
+  for (const one of series.values()) if (one.points > 0) yield take(one);
 }
 
-const arrayOf = ({ head, points }: Series) => `[${head},[${points.join()}]]`;
+function take(one: Series): string {
+  const text = `[${one.head},[${one.parts.join("")}"]]`;
+  one.parts = [];
+  one.points = 0;
+  return text;
+}
+
+/** Those of most messages. */
+const INDICES = Array.from({ length: 1_000 }, (_, index) => padded(index));
+
+const indexText = (index: number) => INDICES[index] ?? padded(index);
+
+function padded(index: number): string {
+  return String(index).padStart(INDEX_END - OFFSET_END);
+}
 
 const headOf = (tenant: string, { name, kind }: Metric, labels: string) =>
   `${JSON.stringify(tenant)},${JSON.stringify(name)},${labels},${JSON.stringify(kind ?? null)}`;

@@ -8,7 +8,7 @@ import { detailOf } from "../telemetry/otlp/detail.ts";
 import { keepOtlp } from "../telemetry/otlp/keep.ts";
 import { decodeOtlpMessage, isOtlpMessage, otlpFromText } from "../telemetry/otlp/message.ts";
 import { otlpRecords } from "../telemetry/otlp/records.ts";
-import type { ValidationContext } from "../telemetry/record.ts";
+import { noLastLabels, type ValidationContext } from "../telemetry/record.ts";
 import { reject, type Rejection } from "../telemetry/result.ts";
 import { validateRecord, type NativeSignal, type RecordOf, type Signal } from "../telemetry/signal.ts";
 import type { JsonObject, JsonValue } from "../telemetry/json-value.ts";
@@ -178,7 +178,7 @@ function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Fault
     // Spans come as OTLP only.
     if (context.signal === "traces")
       return reject("wrong_type", "", "is JSON; spans are read as OTLP protobuf").error;
-    const times = { receivedMs: context.nowMs, enforceTimeRange: false, labels: { input: {}, kept: {} } };
+    const times = { receivedMs: context.nowMs, enforceTimeRange: false, labels: noLastLabels() };
     readRecords(decoded, context.signal, read.value.records, times, faults, context.nowMs);
     return undefined;
   }
@@ -187,7 +187,7 @@ function readJson(decoded: DecodedMessage, context: DecodeContext, faults: Fault
   decoded.tenant = tenant;
   decoded.signal = signal;
   decoded.origin = { batch, attempt, receivedMs, indices };
-  const times = { receivedMs, enforceTimeRange: false, isKept: true, labels: { input: {}, kept: {} } };
+  const times = { receivedMs, enforceTimeRange: false, isKept: true, labels: noLastLabels() };
   readRecords(decoded, signal, entries, times, faults, context.nowMs);
   return undefined;
 }

@@ -19,6 +19,11 @@ const utf8 = new TextEncoder();
 /** A lone surrogate would be another text in every store. */
 const text = z.string().refine((value) => value.isWellFormed(), "holds a lone surrogate");
 
+/** Not by zod's arrays, which are copied element by element: there are as many as records. */
+function isPlaces(value: unknown): boolean {
+  return Array.isArray(value) && value.every((place) => Number.isSafeInteger(place) && place >= 0);
+}
+
 const envelopeShape = z
   .looseObject({
     v: z.literal(ENVELOPE_VERSION),
@@ -28,8 +33,8 @@ const envelopeShape = z
     attempt: z.int().nonnegative().lt(MAX_ATTEMPT).optional(),
     received: z.iso.datetime(),
     agent_version: text.optional(),
-    indices: z.array(z.int().nonnegative()),
-    entries: z.array(z.unknown()),
+    indices: z.custom<number[]>(isPlaces, "must be an array of whole numbers from 0"),
+    entries: z.custom<unknown[]>(Array.isArray, "must be an array"),
   })
   .refine(
     ({ indices, entries }) => indices.length === entries.length,

@@ -104,7 +104,7 @@ export function validateMetric(input: unknown, context: ValidationContext): Resu
   const { isKept = false } = context;
   const isDatabaseForm = input.metric_name !== undefined && input.name === undefined;
   const known = isDatabaseForm ? DATABASE_FIELDS : isKept ? KEPT_FIELDS : FIELDS;
-  for (const field of Object.keys(input)) {
+  for (const field in input) {
     if (!known.has(field)) return unknownField(field, isDatabaseForm ? "tags" : "labels");
   }
   const nameField = isDatabaseForm ? "metric_name" : "name";
@@ -124,9 +124,10 @@ export function validateMetric(input: unknown, context: ValidationContext): Resu
     : ((isDatabaseForm ? copyInstanceLabels(input, labels) : undefined) ??
       copyLabels(input[labelsField], labelsField, labels));
   if (labelsFault) return { ok: false, error: labelsFault };
-  if (context.labels && !isDatabaseForm && isPlainObject(input.labels)) {
+  if (context.labels && !shared && !isDatabaseForm && isPlainObject(input.labels)) {
     context.labels.input = input.labels;
     context.labels.kept = labels;
+    context.labels.count = Object.keys(labels).length;
   }
 
   const timestamp = readTime(input.timestamp, context);
@@ -198,17 +199,16 @@ function copyInstanceLabels(
   return undefined;
 }
 
-/** The kept labels of the record before, where these are the same in the same order. */
+/** The kept labels of the record before, where these are the same. */
 function labelsBefore(value: unknown, { labels }: ValidationContext): Record<string, string> | undefined {
   if (!labels || !isPlainObject(value)) return undefined;
-  const names = Object.keys(value);
-  const before = Object.keys(labels.input);
-  if (names.length !== before.length) return undefined;
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i] as string;
-    if (name !== before[i] || value[name] !== labels.input[name]) return undefined;
+  let count = 0;
+  // As it comes from JSON.parse it inherits nothing that could be listed; a list of names would be made for each record.
+  for (const name in value) {
+    if (value[name] !== labels.input[name]) return undefined;
+    count++;
   }
-  return labels.kept;
+  return count === labels.count ? labels.kept : undefined;
 }
 
 function copyLabels(value: unknown, path: string, into: Record<string, string>): Rejection | undefined {

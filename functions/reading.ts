@@ -77,6 +77,7 @@ export function sourceOf(
         : null,
     windows: does === "storage" ? windows : [],
     latenessMs: config.WINDOW_LATENESS_MS,
+    keptDays: config.RETENTION_WINDOWS_DAYS,
     recentOffset,
     building: building && buildingOf(owned, building, store),
   };

@@ -24,6 +24,11 @@ export interface DrainSource extends PartitionId {
   windows: readonly WindowDefinition[];
   /** How long after its end a window's result is final. */
   latenessMs: number;
+  /**
+   * What is older by more whole days than anything is kept for is late, though retention has not come to it: a message of
+   * thousands of days would make as many tables in one transaction. Undefined: no day is too old.
+   */
+  keptDays?: number | undefined;
   /** Offset of a message that was just written, where one is known. */
   recentOffset: number | undefined;
   /** Undefined: what is read counts, and is told. */

@@ -1,7 +1,8 @@
 // Windows as queries see them: GET /api/v1/metrics/windows, and the names in GET /api/v1/metrics that stand for an
 // aggregate of windows. A metric that has such a name itself goes first there; here, `window` tells the two apart.
 import { nextLink, type Cursor, type Page } from "../lib/query/page.ts";
-import { readWindows, type WindowAnswer, type WindowsPage } from "../lib/query/windows.ts";
+import type { WindowAnswer, WindowsPage } from "../lib/query/window-answer.ts";
+import { readWindows } from "../lib/query/windows.ts";
 import { parseWindowsRequest, windowAlias, type WindowsRequest } from "../lib/query/windows-request.ts";
 import type { QueryStore } from "../lib/storage/storage.ts";
 import { refuse, type AppContext } from "./request-context.ts";

@@ -89,24 +89,25 @@ export class MemoryWindows implements WindowStore {
   /** @param isSeen whether queries see what the source stored */
   query(query: WindowQuery, isSeen: (source: Source) => boolean): FoundWindow[] {
     const wanted = Object.entries(query.labels);
-    return [...this.#windows.values()]
-      .flatMap(({ source, partition, window }): FoundWindow[] => {
-        const seen = this.#series.get(seriesKey(window));
-        const isWanted =
-          window.tenant === query.tenant &&
-          window.name === query.name &&
-          window.window === query.window &&
-          window.startMs >= query.fromMs &&
-          window.startMs < query.toMs &&
-          wanted.every(
-            ([label, value]) => seen && Object.hasOwn(seen.labels, label) && seen.labels[label] === value,
-          );
-        return seen && isWanted && isSeen(source)
-          ? [{ ...window, partition, labels: { ...seen.labels } }]
-          : [];
-      })
-      .toSorted((a, b) => b.startMs - a.startMs)
-      .slice(0, query.limit);
+    const { from = "", below } = query.series ?? {};
+    const isAsked = ({ source, window }: MemoryWindow) =>
+      window.tenant === query.tenant &&
+      window.name === query.name &&
+      window.window === query.window &&
+      window.startMs >= query.fromMs &&
+      window.startMs < query.toMs &&
+      window.series >= from &&
+      (below === undefined || window.series < below) &&
+      isSeen(source);
+    const found: FoundWindow[] = [];
+    for (const one of this.#windows.values()) {
+      if (!isAsked(one)) continue;
+      const { partition, window } = one;
+      const labels = this.#series.get(seriesKey(window))?.labels;
+      if (labels && wanted.every(([label, value]) => Object.hasOwn(labels, label) && labels[label] === value))
+        found.push({ ...window, partition, labels: { ...labels } });
+    }
+    return found.toSorted((a, b) => b.startMs - a.startMs).slice(0, query.limit);
   }
 
   /** Drops the windows that start before the day, in whole days since 1970, UTC. */

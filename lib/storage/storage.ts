@@ -431,11 +431,20 @@ export interface StoredEvent {
 /** A stored record with its sort key. */
 export type Found<T> = { key: PageKey; record: T };
 
+/** Ids of series, 32 lower-case hexadecimal digits: from ≤ id < below. They are hashes, and so lie evenly. */
+export interface SeriesSlice {
+  from: string;
+  /** Undefined: all from there on. */
+  below: string | undefined;
+}
+
 export interface WindowQuery {
   tenant: string;
   name: string;
   window: string;
   labels: Record<string, string>;
+  /** Only series whose ids lie in it; costs by those, and not by all of them. Left out: any. */
+  series?: SeriesSlice;
   /** Starts: from ≤ start < to; epoch ms. */
   fromMs: number;
   toMs: number;

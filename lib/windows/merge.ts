@@ -44,18 +44,18 @@ export function groupRows<R extends WindowRow>(
   stepMs?: number,
 ): WindowGroup<R>[] {
   const windows: WindowGroup<R>[] = [];
-  for (const [group, members] of by(rows, groupOf)) {
+  for (const [group, members] of grouped(rows, groupOf)) {
     if (stepMs !== undefined) {
       if (members.some(({ startMs, endMs }) => stepMs % (endMs - startMs) !== 0))
         throw new RangeError(
           `windows can be brought to a multiple of their length only, and ${stepMs} ms is none`,
         );
-      for (const [startMs, run] of by(members, (row) => Math.floor(row.startMs / stepMs) * stepMs))
+      for (const [startMs, run] of grouped(members, (row) => Math.floor(row.startMs / stepMs) * stepMs))
         windows.push({ group, startMs, endMs: startMs + stepMs, rows: run });
       continue;
     }
     const runs =
-      definition.kind === "session" ? runsOf(members) : by(members, ({ startMs }) => startMs).values();
+      definition.kind === "session" ? runsOf(members) : grouped(members, ({ startMs }) => startMs).values();
     for (const run of runs) windows.push({ group, ...spanOf(run), rows: run });
   }
   return windows.toSorted(
@@ -101,10 +101,10 @@ function* partsOf(
   rows: readonly WindowRow[],
   previousOf: (series: string, partial: WindowPartial) => PreviousWindow | undefined,
 ): Generator<SeriesPart> {
-  for (const [series, ofSeries] of by(rows, ({ series }) => series)) {
+  for (const [series, ofSeries] of grouped(rows, ({ series }) => series)) {
     // Cumulative points beyond their cap are exact if the earlier windows come first, each of all partitions.
     let partial: WindowPartial | undefined;
-    const starts = [...by(ofSeries, ({ startMs }) => startMs)].toSorted(([a], [b]) => a - b);
+    const starts = [...grouped(ofSeries, ({ startMs }) => startMs)].toSorted(([a], [b]) => a - b);
     for (const [, [first, ...others]] of starts) {
       const one = decodePartial((first as WindowRow).state);
       for (const { state } of others) merge(one, decodePartial(state));
@@ -116,7 +116,7 @@ function* partsOf(
 }
 
 /** Grouped by key, groups and members in the order of the first. */
-function by<T, K>(members: Iterable<T>, keyOf: (member: T) => K): Map<K, T[]> {
+export function grouped<T, K>(members: Iterable<T>, keyOf: (member: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const member of members) {
     const key = keyOf(member);

@@ -1,5 +1,5 @@
 // What a window says: the fields of contracts.md, from the partials of one series or of several.
-import { addValue, emptySum, meanOf, sumOf } from "./exact-sum.ts";
+import { addSum, addValue, emptySum, meanOf, sumOf, type ExactSum } from "./exact-sum.ts";
 import { COUNTER, SEEN, settle, type Seen } from "./growing.ts";
 import { emptyPartial, merge, type WindowPartial } from "./partial.ts";
 import { growthOf, newestBefore, type Points } from "./points.ts";
@@ -40,7 +40,7 @@ export interface WholeWindow {
   /** Of its values, with what cumulative distributions came to see. It may be a part's own, and is not to be changed. */
   partial: WindowPartial;
   /** Undefined: nothing of it is a counter with two points to tell it by. */
-  increase: number | undefined;
+  increases: ExactSum | undefined;
 }
 
 /**
@@ -62,7 +62,7 @@ export function resultOfParts(parts: readonly SeriesPart[], startMs: number, end
 }
 
 export function resultOfWhole(
-  { partial, increase }: WholeWindow,
+  { partial, increases }: WholeWindow,
   startMs: number,
   endMs: number,
 ): WindowResult {
@@ -79,9 +79,9 @@ export function resultOfWhole(
     p95: quantileOf(partial, 0.95),
     p99: quantileOf(partial, 0.99),
   };
-  if (increase !== undefined) {
-    result.increase = increase;
-    result.rate = increase / ((endMs - startMs) / 1_000);
+  if (increases) {
+    result.increase = sumOf(increases);
+    result.rate = result.increase / ((endMs - startMs) / 1_000);
   }
   return result;
 }
@@ -101,34 +101,57 @@ export function quantileOf({ sketch, min, max }: WindowPartial, q: number): numb
   return Math.min(max, Math.max(min, valueAt(sketch, rank)));
 }
 
-/** Counters are never mixed, their increases are added. Parts are needed one at a time. */
+/** Parts are needed one at a time. */
 export function wholeOf(parts: Iterable<SeriesPart>, startMs: number): WholeWindow {
-  let whole: WindowPartial | undefined;
-  let isOurs = false;
-  const increases = emptySum();
-  let isKnown = false;
-  for (const { partial, previous } of parts) {
-    const { seen, counter } = partial;
-    if (!whole && !seen) whole = partial;
-    else {
-      if (!isOurs) whole = withValues(emptyPartial(0), whole);
-      isOurs = true;
-      whole = withValues(whole as WindowPartial, partial);
-    }
-    const growth = seen && growthOf(SEEN, seen, before(previous?.seen, startMs));
-    if (growth) addSeen(whole, growth);
-    const increase = counter && growthOf(COUNTER, counter, before(previous?.counter, startMs));
-    if (increase === undefined || !Number.isFinite(increase)) continue;
-    addValue(increases, increase);
-    isKnown = true;
-  }
-  return { partial: whole ?? emptyPartial(0), increase: isKnown ? sumOf(increases) : undefined };
+  const sum = new WholeSum();
+  for (const part of parts) sum.addPart(part, startMs);
+  return sum.whole();
 }
 
-/** Adds another's values, and not its points. */
-function withValues(whole: WindowPartial, other: WindowPartial | undefined): WindowPartial {
-  if (other) merge(whole, { ...other, seen: undefined, counter: undefined });
-  return whole;
+/**
+ * Adds up what series say of one window, in whatever order and by whichever steps. Counters are never mixed, their
+ * increases are added. What it is given stays as it is, and is copied only where there is more than one.
+ */
+export class WholeSum {
+  #partial: WindowPartial | undefined;
+  #isOurs = false;
+  #increases: ExactSum | undefined;
+
+  addPart({ partial, previous }: SeriesPart, startMs: number): void {
+    const { seen, counter } = partial;
+    this.#addValues(partial, seen !== undefined);
+    const growth = seen && growthOf(SEEN, seen, before(previous?.seen, startMs));
+    if (growth) addSeen(this.#partial as WindowPartial, growth);
+    const increase = counter && growthOf(COUNTER, counter, before(previous?.counter, startMs));
+    if (increase !== undefined && Number.isFinite(increase))
+      addValue((this.#increases ??= emptySum()), increase);
+  }
+
+  /** Those of other series. */
+  add({ partial, increases }: WholeWindow): void {
+    this.#addValues(partial, false);
+    if (increases) addSum((this.#increases ??= emptySum()), increases);
+  }
+
+  whole(): WholeWindow {
+    return { partial: this.#partial ?? emptyPartial(0), increases: this.#increases };
+  }
+
+  /** Not the points. @param isToChange more is to be added to them */
+  #addValues(partial: WindowPartial, isToChange: boolean): void {
+    const values = { ...partial, seen: undefined, counter: undefined };
+    if (!this.#partial && !isToChange) {
+      this.#partial = values;
+      return;
+    }
+    if (!this.#isOurs) {
+      const own = emptyPartial(0);
+      if (this.#partial) merge(own, this.#partial);
+      this.#partial = own;
+      this.#isOurs = true;
+    }
+    merge(this.#partial as WindowPartial, values);
+  }
 }
 
 function addSeen(whole: WindowPartial, { count, sum, sketch: grown }: Seen): void {

@@ -369,6 +369,59 @@ export function windowCases(given: GivenStore): void {
       expect(await ask({ window: id, tenant: "nobody" })).toEqual([]);
     });
 
+    it.each(["1m", "session:30s"])("go by a slice of the series' ids: %s", async (id) => {
+      const ids = ["0", "3fffffff", "7", "8", "80000000000000000001", "c", "ffffffffffffffff"].map((start) =>
+        start.padEnd(32, start.startsWith("f") ? "f" : "0"),
+      );
+      const times = [NOON - DAY_MS, NOON, NOON + MINUTE_MS];
+      const put = ids.flatMap((series, i) =>
+        times.map((ms) => window({ window: id, series, startMs: ms + i })),
+      );
+      const strangers = ids.flatMap((series) => [
+        window({ window: "5m", series }),
+        window({ window: id, name: "mem", series }),
+        window({ window: id, tenant: `${given.tenant}x`, series }),
+      ]);
+      const series = ids.map((one, i) => seen(0, { host: `h${i % 2}`, all: "y" }, { series: one }));
+      const others = series.flatMap((one) => [
+        { ...one, name: "mem" },
+        { ...one, tenant: `${given.tenant}x` },
+      ]);
+      await change({ put: [...put, ...strangers], series: [...series, ...others] });
+      await change({ put: put.slice(0, 4) }, { partition: 2 });
+      const partials = [...put, ...put.slice(0, 4)];
+
+      const ends = ["0".repeat(32), ids[2]!, ids[3]!, ids[4]!, ids[5]!, ids[6]!, undefined];
+      const slices = ends.flatMap((from, i) =>
+        from === undefined ? [] : ends.slice(i + 1).map((below) => ({ from, below })),
+      );
+      const labelled: Record<string, string>[] = [{}, { host: "h1" }, { all: "y" }, { host: "h7" }];
+      const spans = [{}, { fromMs: NOON, toMs: NOON + DAY_MS }, { fromMs: NOON + 3, toMs: NOON + 4 }];
+      const placesOf = (windows: readonly StoredWindow[]) =>
+        windows.map(({ series: of, startMs }) => `${startMs} ${of}`).toSorted();
+      for (const slice of slices) {
+        for (const labels of labelled) {
+          for (const span of spans) {
+            const found = await ask({ window: id, labels, series: slice, ...span });
+            expect(starts(found)).toEqual(starts(found).toSorted((a, b) => b - a));
+            const { fromMs, toMs } = { fromMs: 0, toMs: Infinity, ...span };
+            const wanted = partials.filter(({ series: of, startMs }) => {
+              const host = `h${ids.indexOf(of) % 2}`;
+              const isWanted = labels["host"] === undefined || labels["host"] === host;
+              const isIn = of >= slice.from && (slice.below === undefined || of < slice.below);
+              return isWanted && isIn && startMs >= fromMs && startMs < toMs;
+            });
+            expect(placesOf(found), JSON.stringify({ slice, labels, span })).toEqual(placesOf(wanted));
+            for (const one of found)
+              expect(one.labels).toEqual({ host: `h${ids.indexOf(one.series) % 2}`, all: "y" });
+          }
+        }
+      }
+      const slice = { from: ids[2]!, below: ids[5]! };
+      const newest = await ask({ window: id, series: slice, limit: 2 });
+      expect(starts(newest)).toEqual([NOON + MINUTE_MS + 4, NOON + MINUTE_MS + 3]);
+    });
+
     it("see nothing of an epoch that is being built", async () => {
       await change({ put: [window({ state: "first" })], series: [seen(1, { host: "a" })] });
       await change({ put: [window({ state: "second" })] }, { epoch: 1 });

@@ -1,7 +1,15 @@
 // Windows on PostgreSQL, in a partition for each day of their starts. Questions name the days they are about, so that
 // the others are not looked at, however many there are: `due_days` tells where something is due.
 import { DAY_MS } from "../day.ts";
-import type { FoundWindow, PartitionCommit, QueryStore, StoredWindow, StreamStore } from "../storage.ts";
+import type {
+  FoundWindow,
+  PartitionCommit,
+  QueryStore,
+  SeriesSlice,
+  StoredWindow,
+  StreamStore,
+  WindowQuery,
+} from "../storage.ts";
 import { FoundWindows, spansByDay, type Span } from "../window-days.ts";
 import type { PostgresConnections } from "./connections.ts";
 import { ensurePartitions } from "./partitions.ts";
@@ -41,20 +49,51 @@ const IS_VISIBLE = `(w.source = ANY (ARRAY (SELECT id FROM sources WHERE is_visi
 
 /** $1 to $5: tenant, name, window, first start and the first one that is too late; $6: rows. */
 const page = (
-  condition: string,
+  conditions: readonly string[],
 ) => `SELECT w.tenant, w.name, w."window", replace(w.series::text, '-', '') AS series,
     w.partition, ${CONTENTS}, s.labels
   FROM (SELECT * FROM windows AS w WHERE w.tenant = $1::text AND w.name = $2::text AND w."window" = $3::text
     AND w.start_ms >= $4::bigint AND w.start_ms < $5::bigint
-    AND ${IS_VISIBLE} ${condition}
+    AND ${[IS_VISIBLE, ...conditions].join(" AND ")}
     ORDER BY w.start_ms DESC LIMIT $6::integer) AS w
   JOIN series AS s ON s.tenant = w.tenant AND s.name = w.name AND s.series = w.series
   ORDER BY w.start_ms DESC`;
-const OF_ANY_SERIES = page("");
-/** $7: labels that it has. */
-const OF_SOME_SERIES = page(`AND w.series = ANY (ARRAY (SELECT s.series FROM series AS s
-    WHERE s.tenant = $1::text AND s.name = $2::text AND NOT EXISTS
-      (SELECT FROM json_each_text($7::text::json) AS l WHERE (s.labels::json ->> l.key) IS DISTINCT FROM l.value)))`);
+/** Of a single start: only so do the ends of a slice bound what is walked of the key. */
+const OF_ONE_START = "w.start_ms = $4::bigint";
+/** Of a table, from and through. */
+const inSlice = (of: string, from: number) =>
+  `${of}.series >= $${from}::uuid AND ${of}.series <= $${from + 1}::uuid`;
+/** Labels that it has. */
+const hasLabels = (
+  labels: number,
+  condition: string,
+) => `w.series = ANY (ARRAY (SELECT s.series FROM series AS s
+    WHERE s.tenant = $1::text AND s.name = $2::text AND ${condition} AND NOT EXISTS (SELECT
+      FROM json_each_text($${labels}::text::json) AS l WHERE (s.labels::json ->> l.key) IS DISTINCT FROM l.value)))`;
+
+/** The statement with its parameters. */
+function pageOf(query: WindowQuery): { sql: string; values: Value[] } {
+  const { tenant, name, window, labels, series, fromMs, toMs, limit } = query;
+  const values: Value[] = [storedText(tenant), storedText(name), storedText(window), fromMs, toMs, limit];
+  const conditions: string[] = [];
+  let ofSeries = "true";
+  if (series) {
+    const first = values.push(series.from, throughOf(series)) - 1;
+    conditions.push(inSlice("w", first));
+    ofSeries = inSlice("s", first);
+    if (toMs === fromMs + 1) conditions.push(OF_ONE_START);
+  }
+  if (Object.keys(labels).length > 0) {
+    const at = values.push(storedLabels(labels));
+    conditions.push(hasLabels(at, ofSeries));
+  }
+  return { sql: page(conditions), values };
+}
+
+/** The last id: no uuid is behind all. */
+function throughOf({ below }: SeriesSlice): string {
+  return below === undefined ? "f".repeat(32) : (BigInt(`0x${below}`) - 1n).toString(16).padStart(32, "0");
+}
 
 type WindowStore = Pick<StreamStore, "windows" | "dueWindows" | "windowHorizon" | "seriesLabels">;
 
@@ -128,14 +167,9 @@ export function postgresWindows(connections: PostgresConnections): WindowStore {
 
 export function postgresWindowQuery(connections: PostgresConnections): Pick<QueryStore, "windows"> {
   return {
-    async windows({ tenant, name, window, labels, fromMs, toMs, limit }) {
-      const isAny = Object.keys(labels).length === 0;
-      const values = [storedText(tenant), storedText(name), storedText(window), fromMs, toMs, limit];
-      const rows = await connections.read(
-        "querying windows",
-        isAny ? OF_ANY_SERIES : OF_SOME_SERIES,
-        isAny ? values : [...values, storedLabels(labels)],
-      );
+    async windows(query) {
+      const { sql, values } = pageOf(query);
+      const rows = await connections.read("querying windows", sql, values);
       return rows.map((row): FoundWindow => ({
         ...storedWindow(row),
         partition: Number(row.partition),

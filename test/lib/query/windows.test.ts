@@ -2,7 +2,8 @@
 // what one look at everything gives; and that is what the samples themselves say.
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_RESULTS, MAX_ROWS, readWindows, type FoundRow } from "../../../lib/query/windows.ts";
+import { MAX_RESULTS, type FoundRow } from "../../../lib/query/window-answer.ts";
+import { MAX_ROWS, readWindows } from "../../../lib/query/windows.ts";
 import { parseWindowsRequest, type WindowsRequest } from "../../../lib/query/windows-request.ts";
 import { parseWindow, startsOf, type WindowDefinition } from "../../../lib/windows/definition.ts";
 import { encodePartial } from "../../../lib/windows/partial-codec.ts";
@@ -80,7 +81,8 @@ function finder(rows: readonly FoundRow[], looks: { count: number; rows: number 
 }
 
 async function page(request: WindowsRequest, rows: readonly FoundRow[], firstLook?: number) {
-  const read = await readWindows(request, finder(rows), NOW, LATENESS, firstLook);
+  const given = firstLook === undefined ? {} : { firstLook };
+  const read = await readWindows(request, finder(rows), NOW, LATENESS, given);
   if (!read.ok) throw new Error(read.error.message);
   return read.value;
 }
@@ -319,7 +321,7 @@ describe("pages", () => {
   it("refuses a start with more rows than are read at once", async () => {
     const [row] = rowsOf(definitionOf("1m"), [{ host: "a", partition: 0, atMs: NOW - MINUTE, value: 1 }]);
     const rows = Array.from({ length: MAX_ROWS + 1 }, () => row!);
-    const read = await readWindows(requestOf("by=&agg=count"), finder(rows), NOW, LATENESS);
+    const read = await readWindows(requestOf("agg=count"), finder(rows), NOW, LATENESS);
     expect(read).toMatchObject({
       ok: false,
       error: { message: expect.stringMatching(/20000 stored rows.*narrow it/) },

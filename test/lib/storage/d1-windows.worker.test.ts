@@ -3,10 +3,15 @@ import { env } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { D1, D1Statement, D1Value } from "../../../lib/storage/d1-database.ts";
 import { dayStatements } from "../../../lib/storage/d1-days.ts";
+import { readWindows } from "../../../lib/query/windows.ts";
+import { parseWindowsRequest } from "../../../lib/query/windows-request.ts";
 import { createD1QueryStore } from "../../../lib/storage/d1-query.ts";
 import { createD1StreamStore } from "../../../lib/storage/d1-stream.ts";
 import { DAY_MS, dayOf } from "../../../lib/storage/day.ts";
 import type { StoredWindow, WindowChanges } from "../../../lib/storage/storage.ts";
+import { parseWindows } from "../../../lib/windows/definition.ts";
+import { encodePartial } from "../../../lib/windows/partial-codec.ts";
+import { emptyPartial, fold } from "../../../lib/windows/partial.ts";
 import { partitionCommit, positionAt } from "../../contract/partition-commit.ts";
 import { givenStore, hex } from "../../contract/storage-case.ts";
 import { windowCases } from "../../contract/storage-windows.suite.ts";
@@ -26,7 +31,7 @@ describe("windows on D1", () => {
 
 /** D1 as it is, telling the plans of what it was asked, how many statements and rows that took. */
 function watched() {
-  const seen = { plans: [] as string[], statements: 0, rowsRead: 0, rowsWritten: 0 };
+  const seen = { plans: [] as string[], statements: 0, rowsRead: 0, rowsWritten: 0, longestValue: 0 };
   const prepare = (sql: string): D1Statement => ({
     bind: (...values: D1Value[]) => bound(sql, values),
     all: () => bound(sql, []).all(),
@@ -35,6 +40,7 @@ function watched() {
     bind: () => bound(sql, values),
     async all() {
       seen.statements++;
+      seen.longestValue = Math.max(seen.longestValue, ...values.map((value) => String(value).length));
       if (!sql.startsWith("CREATE")) {
         const explained = env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind(...values);
         const { results } = await explained.all<{ detail: string }>();
@@ -223,5 +229,130 @@ describe("what windows cost on D1", () => {
     expect(found.map(({ startMs }) => startMs)).toEqual(starts.toReversed());
     // The labels of 300 series, each start some times, and what other days there are.
     expect(seen.rowsRead).toBeLessThan(300 * 5 + starts.length * 6 + 300);
+  });
+
+  /** Ids that lie evenly, as hashes do. */
+  const evenly = (i: number, of: number) =>
+    Math.floor((i * 2 ** 48) / of)
+      .toString(16)
+      .padStart(12, "0")
+      .padEnd(32, "0");
+
+  it.each(["1m", "session:30s"])("reads a slice of the series by what lies in it: %s", async (id) => {
+    const { tenant, window, seen: seenSeries, commit, ...given } = world();
+    const ask = { ...given.ask, window: id, fromMs: NOON };
+    const count = 4_000;
+    const ids = Array.from({ length: count }, (_, i) => evenly(i, count));
+    const starts = Array.from({ length: 5 }, (_, i) => NOON + i * 60_000);
+    const series = ids.map((one, i) => ({ ...seenSeries(i), series: one }));
+    const other = `${tenant}x`;
+    for (const startMs of starts) {
+      const put = ids.map((one) => window(0, { series: one, startMs, window: id }));
+      await commit({ put: [...put, ...put.map((one) => ({ ...one, tenant: other }))], series });
+    }
+    const slice = { from: evenly(count / 2, count), below: evenly(count / 2 + count / 40, count) };
+    for (const labels of [{}, { host: `h${count / 2 + 7}` }]) {
+      const { db, seen } = watched();
+      const found = await createD1QueryStore(db).windows({
+        ...ask,
+        limit: 1_000,
+        labels,
+        series: slice,
+      });
+      expect(found).toHaveLength("host" in labels ? starts.length : (starts.length * count) / 40);
+      // Each row with its series and where it comes from, each series' labels, each start some times, and what days there are.
+      expect(seen.rowsRead).toBeLessThan((starts.length * count * 5) / 40 + 300);
+      expect(seen.plans.join("\n")).not.toMatch(WALK);
+    }
+    const { db, seen } = watched();
+    await createD1QueryStore(db).windows({
+      ...ask,
+      toMs: NOON + 1,
+      labels: {},
+      series: slice,
+    });
+    expect(seen.rowsRead).toBeLessThan(count / 4);
+  });
+
+  it("goes by labels that very many series have, of which one statement cannot be told", async () => {
+    const { window, seen: seenSeries, commit, ask } = world();
+    const count = 20_000;
+    const ids = Array.from({ length: count }, (_, i) => evenly(i, count));
+    const series = ids.map((one, i) => ({
+      ...seenSeries(i),
+      series: one,
+      labels: { zone: "z", host: `h${i % 3}` },
+    }));
+    const put = ids.flatMap((one) => [
+      window(0, { series: one }),
+      window(0, { series: one, window: "session:30s" }),
+    ]);
+    await commit({ put, series });
+    const { db, seen } = watched();
+    const store = createD1QueryStore(db);
+    for (const id of ["1m", "session:30s"]) {
+      const query = { ...ask, window: id, labels: { zone: "z" }, limit: 50 };
+      const found = await store.windows(query);
+      expect(found).toHaveLength(50);
+      for (const { labels } of found) expect(labels["zone"]).toBe("z");
+      const slice = { from: "0".repeat(32), below: evenly(15_000, count) };
+      const host = { ...query, labels: { zone: "z", host: "h1" }, limit: 15_000 };
+      const few = await store.windows({ ...host, labels: { zone: "z" }, series: slice });
+      expect(few).toHaveLength(15_000);
+      expect(await store.windows({ ...host, series: slice })).toHaveLength(5_000);
+      expect(await store.windows({ ...host, labels: { zone: "y" }, series: slice })).toEqual([]);
+    }
+    expect(seen.longestValue).toBeLessThan(600_000);
+  });
+
+  it("merges more series than are read at once, slice by slice, to what one look at everything gives", async () => {
+    const { tenant, window, seen: seenSeries, commit } = world();
+    const count = 6_000;
+    const put: StoredWindow[] = [];
+    const series = Array.from({ length: count }, (_, i) => {
+      const labels = { region: `r${i % 3}`, zone: i % 2 === 0 ? "z" : "y" };
+      return { ...seenSeries(i), series: evenly(i, count), labels };
+    });
+    for (const [i, { series: id }] of series.entries()) {
+      for (const startMs of [NOON, NOON + 60_000]) {
+        const partial = emptyPartial(0);
+        const value = { kind: "counter" as const, value: (i % 7) + (startMs - NOON) / 30_000 };
+        fold(partial, { time: { ms: startMs, ns: 0 }, offset: i, index: 0, value });
+        const state = encodePartial(partial);
+        const own = { series: id, startMs: startMs + (i % 3) * 5_000, revision: i % 2, state };
+        put.push(window(i, { ...own, startMs, endMs: startMs + 60_000 }));
+        put.push(window(i, { ...own, window: "session:30s", endMs: own.startMs + 30_000 }));
+      }
+    }
+    await commit({ put, series });
+    const definitions = parseWindows("1m,session:30s");
+    if (!definitions.ok) throw new Error(definitions.error);
+    const store = createD1QueryStore(DB);
+    for (const id of ["1m", "session:30s"]) {
+      for (const labels of [{}, { zone: "z" }] as Record<string, string>[]) {
+        const asked = new URLSearchParams(`name=cpu&window=${id}&by=region&from=2026-11-21T11:00:00Z`);
+        const request = parseWindowsRequest(asked, definitions.value, NOON + DAY_MS);
+        if (!request.ok) throw new Error(request.error.message);
+        const slices: number[] = [];
+        const read = async (bounds: object) =>
+          await readWindows(
+            request.value,
+            async (range) => {
+              const found = await store.windows({ tenant, name: "cpu", window: id, labels, ...range });
+              if (range.series) slices.push(found.length);
+              return found;
+            },
+            NOON + DAY_MS,
+            0,
+            bounds,
+          );
+        const whole = await read({ lookRows: 1e6, lookChars: 1e9, maxRows: 1e6, maxChars: 1e9 });
+        expect(slices).toEqual([]);
+        expect(await read({ lookRows: 500 })).toEqual(whole);
+        expect(slices.length).toBeGreaterThan(2 * ("zone" in labels ? 6 : 12));
+        expect(whole).toMatchObject({ ok: true, value: { isMore: false } });
+        if (whole.ok) expect(whole.value.windows).toHaveLength(6);
+      }
+    }
   });
 });

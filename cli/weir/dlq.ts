@@ -32,6 +32,8 @@ export const dlqList: Command = {
   options: {
     topic: { type: "string", hint: "TOPIC", summary: "that came from this one" },
     reason: { type: "string", short: "r", hint: "REASON", summary: "of this one, as malformed_json" },
+    from: { type: "string", hint: "TIME", summary: "that died from then on, 2026-11-21T10:00:00Z" },
+    to: { type: "string", hint: "TIME", summary: "that died before" },
     limit: { type: "string", short: "n", hint: "N", summary: "how many at most (100)" },
     tenant: {
       type: "string",
@@ -46,6 +48,8 @@ export const dlqList: Command = {
     for (const [name, value] of [
       ["topic", args.text("topic")],
       ["error_type", args.text("reason")],
+      ["from", args.text("from")],
+      ["to", args.text("to")],
       ["tenant", args.text("tenant")],
     ] as const)
       if (value !== undefined) query.set(name, value);

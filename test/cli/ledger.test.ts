@@ -109,6 +109,9 @@ describe("weir dlq", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^DIED +ID +REASON +ERROR\n/);
     const id = /weir-storage\/\S+/.exec(stdout)?.[0] ?? "";
+    const hourAgo = new Date(Date.now() - 3_600_000).toISOString();
+    expect((await weir("dlq", "list", "--from", hourAgo)).stdout).toContain(id);
+    expect((await weir("dlq", "list", "--to", hourAgo)).stdout).toMatch(/^No dead letters/);
     const shown = await weir("dlq", "show", id);
     expect(shown).toMatchObject({ code: 0, stdout: "{ no JSON\n" });
     expect(shown.stderr).toMatch(/^logs\.raw\/\d at \d+, the whole message, of tenant default; died 2/);

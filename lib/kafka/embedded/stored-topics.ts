@@ -1,6 +1,6 @@
 // The list of topics, and what groups have read, in SQLite. A topic's logs are made before its entry, so a topic that
 // is listed has all its logs; whatever is interrupted is finished by the same call made again.
-import { KafkaError } from "../errors.ts";
+import { KafkaError, MAKE_TOPIC } from "../errors.ts";
 import type { TopicSpec } from "../transport.ts";
 import { callObject } from "./call.ts";
 import type { PartitionLogs, StoredTopic } from "./objects.ts";
@@ -66,7 +66,7 @@ export class StoredTopics {
   /** @throws KafkaError `unknown_topic` */
   describe(topic: string): StoredTopic {
     const found = this.#find(topic);
-    if (!found) throw new KafkaError("unknown_topic", `there is no topic ${topic}`);
+    if (!found) throw new KafkaError("unknown_topic", `the topic ${topic} does not exist; ${MAKE_TOPIC}`);
     return found;
   }
 

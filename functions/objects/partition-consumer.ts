@@ -6,12 +6,13 @@ import type { KafkaTransport } from "../../lib/kafka/transport.ts";
 import { logger } from "../../lib/observability/logger.ts";
 import type { StreamStore } from "../../lib/storage/storage.ts";
 import { drainPartition, newDrainMemory } from "../../lib/stream/drain.ts";
-import { sendOutbox } from "../../lib/stream/outbox.ts";
 import { resumePartition, type Resumed } from "../../lib/stream/resume.ts";
 import type { DrainResult, DrainStep } from "../../lib/stream/run.ts";
+import { backOffMs } from "../back-off.ts";
 import { POKE_WINDOW_MS, wakeGroup, type Owned } from "../consume.ts";
-import { deploymentOf, type Deployment } from "../deployment.ts";
+import { deploymentOf } from "../deployment.ts";
 import { advanceSwitches } from "../group-switch.ts";
+import { Outgoing } from "../outgoing.ts";
 import { beginReading, sourceOf, surroundingsOf } from "../reading.ts";
 import { streamStoreOf } from "../storage.ts";
 import { subscriptionOf, type Subscription } from "../subscriptions.ts";
@@ -23,20 +24,11 @@ const GATHER_MS = 100;
 /** What one alarm may do: a free plan allows 50 outgoing calls an invocation, and a batch takes two. */
 const BUDGET = { timeMs: 20_000, batches: 20 };
 
-/** Of an alarm, for what the commits have left to be sent. */
-const OUTBOX_TIME_MS = 5_000;
-
-/** What another owner of this partition left to be sent, and died over, waits at most this long. */
-const OUTBOX_LOOK_MS = 600_000;
-
 /** An alarm this long overdue is taken for lost, and set anew by whoever calls next. */
 const LOST_ALARM_MS = 5_000;
 
 /** The cluster's copy of the position is at most this stale, and a minute once the log is quiet. */
 const MIRROR_INTERVAL_MS = 10_000;
-
-const BACKOFF_MIN_MS = 500;
-const BACKOFF_MAX_MS = 60_000;
 
 /** An end that was announced and does not come is forgotten after this long. */
 const REST_MS = 10_000;
@@ -73,11 +65,7 @@ export class PartitionConsumer extends DurableObject<Env> {
   #mirrorAgainMs = 0;
   #status: StoredStatus | undefined;
   #tripped: string[] = [];
-  /** There may be rows in the outbox: always so at the beginning of a life. */
-  #hasOutgoing = true;
-  #outboxFailures = 0;
-  #outboxNotBeforeMs = 0;
-  #lookAgainMs = Date.now() + OUTBOX_LOOK_MS;
+  readonly #outgoing = new Outgoing();
   /** Until then no batch is begun. */
   #restUntilMs = 0;
   #underWay: Promise<void> | undefined;
@@ -97,10 +85,7 @@ export class PartitionConsumer extends DurableObject<Env> {
   async wake(owned: Owned): Promise<void> {
     this.#memory.position = undefined;
     this.#wakes++;
-    if (Date.now() >= this.#lookAgainMs) {
-      this.#lookAgainMs = Date.now() + OUTBOX_LOOK_MS;
-      this.#hasOutgoing = true;
-    }
+    this.#outgoing.lookAgain();
     await this.#arm(owned, Date.now());
   }
 
@@ -176,9 +161,9 @@ export class PartitionConsumer extends DurableObject<Env> {
       this.#isHalted = false;
       const subscription = await subscriptionOf(this.env, owned, isHalted ? 0 : undefined);
       // Nobody asks for this partition any more. Its position stays in the store.
-      if (!subscription) return await this.#forget();
+      if (!subscription) return (await this.#sendRest(owned)) ? await this.#forget() : undefined;
       // It waits to be woken: by the cron, which finds it paused again, or by who lets it go on.
-      if (subscription.isPaused) return;
+      if (subscription.isPaused) return void (await this.#sendRest(owned));
       result = await this.#drain(owned, subscription);
       if (subscription.building && (!result || result.state === "caught-up")) {
         await advanceSwitches(this.env, wakeGroup, subscription.name);
@@ -220,8 +205,8 @@ export class PartitionConsumer extends DurableObject<Env> {
       };
       const result = await drainPartition(sourceOf(reading, deployment), deps, BUDGET, memory);
       this.#memory = memory;
-      if (result.outgoing > 0) this.#hasOutgoing = true;
-      await this.#sendOutgoing(owned, deployment, transport);
+      if (result.outgoing > 0) this.#outgoing.expect();
+      await this.#outgoing.send(owned, deployment, transport, this.#store());
       if (!subscription.building) await this.#mirror(owned, subscription.name, transport);
       // Who woke us meanwhile wants it looked up anew.
       if (this.#wakes !== wakes) this.#memory.position = undefined;
@@ -231,34 +216,23 @@ export class PartitionConsumer extends DurableObject<Env> {
     }
   }
 
-  /** What cannot be sent now stays in the store and never holds up the reading. */
-  async #sendOutgoing(owned: Owned, deployment: Deployment, transport: KafkaTransport): Promise<void> {
-    if (!this.#hasOutgoing || Date.now() < this.#outboxNotBeforeMs) return;
-    const { isLeft, reason } = await sendOutbox(
-      owned,
-      {
-        transport,
-        store: this.#store(),
-        partitionCount: async (topic) => await deployment.partitionCounts.of(transport, topic, Date.now()),
-        now: Date.now,
-      },
-      OUTBOX_TIME_MS,
-    );
-    this.#hasOutgoing = isLeft;
-    if (reason === undefined) {
-      this.#outboxFailures = 0;
-      return;
+  /** What its commits have left goes out, though it reads no more. @returns whether that is all; else it goes on later */
+  async #sendRest(owned: Owned): Promise<boolean> {
+    const deployment = deploymentOf(this.env);
+    const transport = openTransport(this.env, deployment);
+    try {
+      await this.#outgoing.send(owned, deployment, transport, this.#store());
+    } finally {
+      await transport.close();
     }
-    this.#outboxFailures++;
-    this.#outboxNotBeforeMs = Date.now() + backOffMs(this.#outboxFailures);
-    const { group, topic, partition } = owned;
-    logger.error("outbox_failed", {
-      group,
-      topic,
-      partition,
-      failures: this.#outboxFailures,
-      message: reason,
-    });
+    return !(await this.#armForRest(owned));
+  }
+
+  /** @returns whether something is left to be sent */
+  async #armForRest(owned: Owned): Promise<boolean> {
+    const { dueMs } = this.#outgoing;
+    if (dueMs !== undefined) await this.#arm(owned, dueMs);
+    return dueMs !== undefined;
   }
 
   /**
@@ -298,7 +272,7 @@ export class PartitionConsumer extends DurableObject<Env> {
         // What an isolate held back within the poke window must not wait for the next poke.
         if (this.#lastFetchMs < this.#lastPokeMs + POKE_WINDOW_MS)
           await this.#arm(owned, this.#lastPokeMs + GATHER_MS);
-        if (this.#hasOutgoing) await this.#arm(owned, Math.max(Date.now(), this.#outboxNotBeforeMs));
+        await this.#armForRest(owned);
         // Windows come to their end though nothing comes.
         if (result.wakeAtMs !== null) await this.#arm(owned, result.wakeAtMs);
         return;
@@ -310,7 +284,7 @@ export class PartitionConsumer extends DurableObject<Env> {
       case "stopped":
         await this.#setStatus({ state: "stopped", error: reason });
         logger.error("partition_stopped", { group, topic, partition, reason: reason ?? undefined });
-        if (this.#hasOutgoing) await this.#arm(owned, Math.max(Date.now(), this.#outboxNotBeforeMs));
+        await this.#armForRest(owned);
         return;
       case "failed":
         await this.#backOff(owned, reason);
@@ -367,11 +341,6 @@ export class PartitionConsumer extends DurableObject<Env> {
     const isLost = setMs !== null && setMs < Date.now() - LOST_ALARM_MS;
     if (setMs === null || setMs > wantedMs || isLost) await this.ctx.storage.setAlarm(wantedMs);
   }
-}
-
-function backOffMs(failures: number): number {
-  const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures, 16));
-  return ceilingMs / 2 + (Math.random() * ceilingMs) / 2;
 }
 
 function messageOf(error: unknown): string {

@@ -11,6 +11,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { PartitionConsumer } from "../../functions/objects/partition-consumer.ts";
 import { wakeAll } from "../../functions/schedule.ts";
+import { emptyCommit } from "../../lib/stream/empty-commit.ts";
 import { deploymentOf } from "../../functions/deployment.ts";
 import { spillStatus } from "../../functions/spill.ts";
 import worker from "../../functions/worker.ts";
@@ -319,6 +320,42 @@ describe("an owner that is to rest", () => {
       expect((await state.storage.getAlarm())! - Date.now()).toBeGreaterThan(5_000);
       await state.storage.deleteAlarm();
     });
+  });
+});
+
+describe("an owner whose group reads no more", () => {
+  it("sends what its commits have left, and is forgotten then", async () => {
+    const owned = { group: `gone ${service}`, topic: "events.raw", partition: 1, signal: "events" as const };
+    const value = JSON.stringify({ left: service });
+    const next = { nextOffset: 1, incarnation: 0, epoch: 0, mark: null, watermarkMs: 0 };
+    const commit = emptyCommit(owned, undefined, next, { rawFloorDay: 1e9, nowMs: Date.now() });
+    const outbox = [{ id: crypto.randomUUID(), topic: "events.late", key: null, value }];
+    expect(await streamStoreOf(env).commit({ ...commit, outbox })).toBe("committed");
+    const stub = env.PARTITION_CONSUMER.getByName(`gone ${service}`);
+    const workOnce = async () =>
+      await runInDurableObject(stub, async (object: PartitionConsumer, state) => {
+        await object.wake(owned);
+        // As an alarm that fires is gone.
+        await state.storage.deleteAlarm();
+        await object.alarm();
+        const left = { alarmMs: await state.storage.getAlarm(), owned: await state.storage.get("owned") };
+        await state.storage.deleteAlarm();
+        return left;
+      });
+    expect(await workOnce()).toMatchObject({ alarmMs: expect.any(Number), owned });
+    expect(await streamStoreOf(env).outbox(owned, 10)).toHaveLength(1);
+    await makeTopic("events.late");
+    // Another life, that has no backoff to wait for.
+    await abortAllDurableObjects();
+    const again = env.PARTITION_CONSUMER.getByName(`gone again ${service}`);
+    await runInDurableObject(again, async (object: PartitionConsumer, state) => {
+      await object.wake(owned);
+      await state.storage.deleteAlarm();
+      await object.alarm();
+      expect(await state.storage.get("owned")).toBeUndefined();
+    });
+    expect(await streamStoreOf(env).outbox(owned, 10)).toEqual([]);
+    expect(await messagesWith("events.late", service)).toHaveLength(1);
   });
 });
 

@@ -10,6 +10,7 @@ import { realKafka, startRealKafka, type RealKafka } from "../support/real-kafka
 import { startWeir, until, type StartedWeir } from "../support/start.ts";
 
 const OUTAGE_MS = 10_000;
+const BETWEEN_MS = 25;
 
 /** The breaker tries again after half a minute at the latest. */
 const RECOVERY_MS = 90_000;
@@ -65,6 +66,8 @@ describe.skipIf(!realKafka.available)(`a broker away for 10 s ${realKafka.why}`,
           const answer = `${response.status} ${body.durability}`;
           answers.set(answer, (answers.get(answer) ?? 0) + 1);
           if (response.status === 202) for (const id of ids) acknowledged.add(id);
+          // So that what the outage leaves is read again in seconds.
+          await sleep(BETWEEN_MS);
         }
       });
       try {

@@ -226,7 +226,7 @@ function planOr(
   fates?: ReadonlyMap<string, Fate>,
 ): ProcessedPlan | Fault {
   const position = memory.position as Position;
-  const rawFloorDay = Math.max(memory.rawFloorDay as number, dayOf(nowMs) - (source.keptDays ?? Infinity));
+  const rawFloorDay = memory.rawFloorDay as number;
   try {
     const planOf = (some: readonly DecodedMessage[]) =>
       planBatch(some, { ...source, position, nowMs, known, rawFloorDay, fates });

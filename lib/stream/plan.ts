@@ -1,6 +1,7 @@
 // From decoded messages to what one commit does: which record copies are stored, which are dead, which were received
 // before, and how all of them are counted. Pure. The usual plan knows of no claims and takes every record for new; the
 // store refuses it where that is wrong, and the batch is planned again by what is known then.
+import { dayOf } from "../storage/day.ts";
 import type { Claim, LedgerEntry, PartitionCommit, Rows } from "../storage/storage.ts";
 import type { Signal } from "../telemetry/signal.ts";
 import { ClaimBook, isTaken, judge, wordIn, type Verdict, type Word } from "./claim-book.ts";
@@ -16,6 +17,8 @@ export interface PlanContext extends DeadLetterPlace {
   /** Where records go whose raw rows are kept no more. */
   lateTopic: string;
   rawFloorDay: number;
+  /** For how many days anything is kept. */
+  keptDays?: number | undefined;
   building?: LeftOut | undefined;
   /** Of rows that are left out, by their place: what became of them before. */
   fates?: ReadonlyMap<string, Fate> | undefined;
@@ -90,22 +93,34 @@ export function leavesOut(building: LeftOut | undefined): (row: AnyRow) => boole
   return ({ record, offset }) => record.timestamp < from && offset < takesAllFrom;
 }
 
+/** Of a commit's rows, where retention has not come to them: each is a table until it does. */
+const MAX_OLD_DAYS = 100;
+
 /** Parts records by their own time. */
 class Sieve {
   readonly late: AnyRow[] = [];
   readonly leavesOut: (row: AnyRow) => boolean;
   readonly #floor: string;
+  /** What is older is not kept for long. */
+  readonly #keptFrom: string;
+  readonly #oldDays = new Set<string>();
   #newest = "";
 
-  constructor({ rawFloorDay, building }: Pick<PlanContext, "rawFloorDay" | "building">) {
+  constructor({
+    rawFloorDay,
+    keptDays = Infinity,
+    building,
+    nowMs,
+  }: Pick<PlanContext, "rawFloorDay" | "keptDays" | "building" | "nowMs">) {
     this.#floor = textOfDay(rawFloorDay);
+    this.#keptFrom = keptDays === Infinity ? "" : textOfDay(dayOf(nowMs) - keptDays);
     this.leavesOut = leavesOut(building);
   }
 
   /** Whether the row, received for the first time, is stored; counts it. */
   takes(row: AnyRow, entry: LedgerEntry): boolean {
     const { timestamp } = row.record;
-    if (timestamp < this.#floor) {
+    if (timestamp < this.#floor || this.#isOneDayTooMany(timestamp)) {
       this.late.push(row);
       entry.late++;
       return false;
@@ -115,11 +130,22 @@ class Sieve {
     return true;
   }
 
+  #isOneDayTooMany(timestamp: string): boolean {
+    if (timestamp >= this.#keptFrom) return false;
+    const day = timestamp.slice(0, DAY_CHARS);
+    if (this.#oldDays.has(day)) return false;
+    if (this.#oldDays.size === MAX_OLD_DAYS) return true;
+    this.#oldDays.add(day);
+    return false;
+  }
+
   get newestMs(): number | undefined {
     return this.#newest === "" ? undefined : Date.parse(`${this.#newest.slice(0, MILLIS_CHARS)}Z`);
   }
 }
 
+/** `2026-11-21` */
+const DAY_CHARS = 10;
 /** `2026-11-21T10:00:00.000` */
 const MILLIS_CHARS = 23;
 

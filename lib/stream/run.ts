@@ -25,8 +25,8 @@ export interface DrainSource extends PartitionId {
   /** How long after its end a window's result is final. */
   latenessMs: number;
   /**
-   * What is older by more whole days than anything is kept for is late, though retention has not come to it: a message of
-   * thousands of days would make as many tables in one transaction. Undefined: no day is too old.
+   * For how many days anything is kept. Of what is older, though retention has not come to it, a commit takes few days: a
+   * message of thousands would make as many tables in one transaction. Undefined: no day is too old.
    */
   keptDays?: number | undefined;
   /** Offset of a message that was just written, where one is known. */

@@ -393,19 +393,20 @@ describe("the ends of logs", () => {
 
   it("are asked for once each, whatever rules look at the lag, and not at all where none does", async () => {
     for (const signal of ["logs", "metrics", "events", "traces"]) await makeTopic(`${signal}.raw`);
-    const id = crypto.randomUUID().slice(0, 8);
-    const lag = { tenant: DEPLOYMENT, id, rule: { name: "Lag", expr: "lag() > 1" } };
-    await world.alerts.addRule({ ...lag, createdAt: "", createdBy: "", isDeleted: false }, 100);
-    // A proxy that does not tell ends is searched from where readers are, which here is nowhere.
-    await env.DB.prepare("DELETE FROM offsets").run();
     // What detects the proxy is asked once.
     await world.tick(0, DEPLOYMENT);
-    const asked = await askedBy(() => world.tick(1, DEPLOYMENT));
-    expect(asked.toSorted()).toEqual(
+    // A proxy that does not tell ends is searched, by so many questions as there are messages of other tests.
+    const byOne = await askedBy(() => world.tick(1, DEPLOYMENT));
+    expect([...new Set(byOne)].toSorted()).toEqual(
       ["events", "logs", "metrics", "traces"].flatMap((signal) =>
         [0, 1, 2].map((partition) => `/topics/${signal}.raw/partitions/${partition}/records`),
       ),
     );
+    const id = crypto.randomUUID().slice(0, 8);
+    const lag = { tenant: DEPLOYMENT, id, rule: { name: "Lag", expr: "lag() > 1" } };
+    await world.alerts.addRule({ ...lag, createdAt: "", createdBy: "", isDeleted: false }, 100);
+    const byTwo = await askedBy(() => world.tick(1, DEPLOYMENT));
+    expect(byTwo.toSorted()).toEqual(byOne.toSorted());
     await world.alerts.deleteRule(DEPLOYMENT, id);
     await setDefault({ enabled: false, revision: 2 });
     expect(await askedBy(() => world.tick(2, DEPLOYMENT))).toEqual([]);

@@ -326,10 +326,11 @@ describe("an owner that is to rest", () => {
 describe("an owner whose group reads no more", () => {
   it("sends what its commits have left, and is forgotten then", async () => {
     const owned = { group: `gone ${service}`, topic: "events.raw", partition: 1, signal: "events" as const };
+    const topic = `left.${crypto.randomUUID()}`;
     const value = JSON.stringify({ left: service });
     const next = { nextOffset: 1, incarnation: 0, epoch: 0, mark: null, watermarkMs: 0 };
     const commit = emptyCommit(owned, undefined, next, { rawFloorDay: 1e9, nowMs: Date.now() });
-    const outbox = [{ id: crypto.randomUUID(), topic: "events.late", key: null, value }];
+    const outbox = [{ id: crypto.randomUUID(), topic, key: null, value }];
     expect(await streamStoreOf(env).commit({ ...commit, outbox })).toBe("committed");
     const stub = env.PARTITION_CONSUMER.getByName(`gone ${service}`);
     const workOnce = async () =>
@@ -344,7 +345,7 @@ describe("an owner whose group reads no more", () => {
       });
     expect(await workOnce()).toMatchObject({ alarmMs: expect.any(Number), owned });
     expect(await streamStoreOf(env).outbox(owned, 10)).toHaveLength(1);
-    await makeTopic("events.late");
+    await makeTopic(topic);
     // Another life, that has no backoff to wait for.
     await abortAllDurableObjects();
     const again = env.PARTITION_CONSUMER.getByName(`gone again ${service}`);
@@ -355,7 +356,7 @@ describe("an owner whose group reads no more", () => {
       expect(await state.storage.get("owned")).toBeUndefined();
     });
     expect(await streamStoreOf(env).outbox(owned, 10)).toEqual([]);
-    expect(await messagesWith("events.late", service)).toHaveLength(1);
+    expect(await messagesWith(topic, service)).toHaveLength(1);
   });
 });
 

@@ -11,6 +11,7 @@ import { StorageError, type PartitionCommit, type StreamStore } from "../../lib/
 import { drainPartition, newDrainMemory } from "../../lib/stream/drain.ts";
 import type { DrainDeps, DrainMemory, DrainResult, DrainSource } from "../../lib/stream/run.ts";
 import { packEnvelopes } from "../../lib/telemetry/envelope.ts";
+import { logsSource } from "./drain-source.ts";
 
 export const START_MS = Date.parse("2026-11-21T10:00:00.000Z");
 
@@ -108,21 +109,7 @@ export class Reading {
   }
 
   source(partition = 0): DrainSource {
-    return {
-      group: "g",
-      topic: this.topic,
-      partition,
-      signal: "logs",
-      startAt: "earliest",
-      defaultTenant: "nobody",
-      deadLetterTopic: "logs.dlq",
-      lateTopic: "logs.late",
-      processedTopic: null,
-      processedTopics: null,
-      windows: [],
-      latenessMs: 0,
-      recentOffset: undefined,
-    };
+    return logsSource({ group: "g", topic: this.topic, partition });
   }
 
   async send({ tenant = "acme", batch, attempt = 0, partition = 0, receivedMs = START_MS, records }: Sent) {

@@ -10,8 +10,8 @@ import { StorageError, type PartitionCommit, type StreamStore } from "../../../l
 import { drainPartition, newDrainMemory } from "../../../lib/stream/drain.ts";
 import { emptyCommit } from "../../../lib/stream/empty-commit.ts";
 import { readAgain } from "../../../lib/stream/read-again.ts";
-import type { DrainSource } from "../../../lib/stream/run.ts";
 import type { Log } from "../../../lib/telemetry/log.ts";
+import { logsSource } from "../../support/drain-source.ts";
 import { createMemoryLog, type MemoryLog } from "../../support/memory-log.ts";
 import { createTokenSink } from "../../support/memory-sinks.ts";
 import { Stage } from "../../support/stage.ts";
@@ -21,21 +21,7 @@ const TOPIC = "logs.raw";
 const GROUP = "g";
 const BUDGET = { timeMs: 1_000, batches: 100 };
 
-const sourceOf = (partition: number): DrainSource => ({
-  group: GROUP,
-  topic: TOPIC,
-  partition,
-  signal: "logs",
-  startAt: "earliest",
-  defaultTenant: DEFAULT_TENANT,
-  deadLetterTopic: "logs.dlq",
-  lateTopic: "logs.late",
-  processedTopic: null,
-  processedTopics: null,
-  windows: [],
-  latenessMs: 0,
-  recentOffset: undefined,
-});
+const sourceOf = (partition: number) => logsSource({ group: GROUP, topic: TOPIC, partition }, DEFAULT_TENANT);
 
 /** An owner of all partitions that keeps its memory of each, as an object does, from round to round. */
 async function own(

@@ -10,6 +10,7 @@ import { planReset } from "../../../lib/stream/groups-reset.ts";
 import { advanceSwitch, type SwitchStep } from "../../../lib/stream/groups-switch.ts";
 import type { DrainMemory, DrainResult } from "../../../lib/stream/run.ts";
 import { packEnvelopes } from "../../../lib/telemetry/envelope.ts";
+import { logsSource } from "../../support/drain-source.ts";
 import { createMemoryLog } from "../../support/memory-log.ts";
 
 export const NOW_MS = Date.parse("2026-11-21T10:00:00.000Z");
@@ -131,17 +132,7 @@ export class World {
     this.#drains.set(key, memory);
     return await drainPartition(
       {
-        ...id,
-        signal: "logs",
-        startAt: "earliest",
-        defaultTenant: "nobody",
-        deadLetterTopic: "logs.dlq",
-        lateTopic: "logs.late",
-        processedTopic: null,
-        processedTopics: null,
-        windows: [],
-        latenessMs: 0,
-        recentOffset: undefined,
+        ...logsSource(id),
         building: isBuilt
           ? {
               untilOffset: async () => (await this.store.position(oldId))?.nextOffset ?? 0,
